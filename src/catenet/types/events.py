@@ -61,7 +61,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """The guard signed: `item` with its signature, and for a repeated vote the time it was first signed with."""
+    """The guard signed: `item` with its signature; a repeated vote comes back with its first time."""
 
     item: Vote | Proposal
 

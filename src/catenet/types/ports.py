@@ -221,7 +221,7 @@ class PeerNetwork(Protocol):
     """The connections to other nodes, as the node sees them."""
 
     def send(self, peer: Address, messages: Sequence[Message]) -> None:
-        """Queue one frame (BULK when it holds batches or skips); a full queue keeps only the newest Status."""
+        """Queue one frame (BULK when it holds batches or skips); a full one keeps the newest Status."""
         ...
 
     def broadcast(self, messages: Sequence[Message]) -> None:

@@ -69,11 +69,19 @@ class ExecutedRecord(_message.Message):
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     height: int
     app_hash: bytes
-    results: _containers.RepeatedCompositeFieldContainer[TxResult]
+    results: _containers.RepeatedCompositeFieldContainer[ResultRun]
     validator_updates: _containers.RepeatedCompositeFieldContainer[ValidatorUpdate]
     param_updates: ParamUpdate
     events: _containers.RepeatedCompositeFieldContainer[Event]
-    def __init__(self, height: _Optional[int] = ..., app_hash: _Optional[bytes] = ..., results: _Optional[_Iterable[_Union[TxResult, _Mapping]]] = ..., validator_updates: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping]]] = ..., param_updates: _Optional[_Union[ParamUpdate, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
+    def __init__(self, height: _Optional[int] = ..., app_hash: _Optional[bytes] = ..., results: _Optional[_Iterable[_Union[ResultRun, _Mapping]]] = ..., validator_updates: _Optional[_Iterable[_Union[ValidatorUpdate, _Mapping]]] = ..., param_updates: _Optional[_Union[ParamUpdate, _Mapping]] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
+
+class ResultRun(_message.Message):
+    __slots__ = ("count", "result")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    result: TxResult
+    def __init__(self, count: _Optional[int] = ..., result: _Optional[_Union[TxResult, _Mapping]] = ...) -> None: ...
 
 class TxResult(_message.Message):
     __slots__ = ("code", "data", "log", "info", "gas_wanted", "gas_used", "events", "codespace")
