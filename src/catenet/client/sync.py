@@ -1,0 +1,1 @@
+"""The client for scripts: the verbs of `sdk.Client`, blocking."""
