@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+
 from support.repository import ROOT, SOURCE
 
 MAP = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
