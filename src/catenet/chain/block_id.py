@@ -1,0 +1,79 @@
+"""What a vote is for: the identity of a block (chain-format.md 1.3). Nothing of the block itself."""
+
+from dataclasses import dataclass
+
+from catenet.chain.encoding import (
+    DecodeError,
+    Message,
+    bytes_field,
+    int_field,
+    message_field,
+    require_canonical,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSetHeader:
+    """Number of the 64 KiB parts of a block's bytes, and the Merkle root over them."""
+
+    total: int = 0
+    hash: bytes = b""
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes."""
+        return int_field(1, self.total) + bytes_field(2, self.hash)
+
+    @classmethod
+    def read(cls, data: bytes) -> "PartSetHeader":
+        """Read bytes whose canonicity the enclosing message checks."""
+        message = Message(data, ints=(1,), pieces=(2,))
+        return cls(total=message.unsigned(1, 32), hash=_hash(message.piece(2)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockID:
+    """A block's name: header hash and part set. The same hash with other parts is another value."""
+
+    hash: bytes = b""
+    parts: PartSetHeader = PartSetHeader()
+
+    @property
+    def is_nil(self) -> bool:
+        """Whether this is the zero value: a vote for no block."""
+        return not self.hash and not self.parts.hash and not self.parts.total
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether this can name a block."""
+        return len(self.hash) == 32 and self.parts.total > 0 and len(self.parts.hash) == 32
+
+    def key(self) -> bytes:
+        """Return bytes that order block ids as CometBFT does in evidence: hash, then the part set header."""
+        return self.hash + self.parts.encode()
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes; the zero value gives `12 00`."""
+        return bytes_field(1, self.hash) + message_field(2, self.parts.encode())
+
+    @classmethod
+    def read(cls, data: bytes) -> "BlockID":
+        """Read bytes whose canonicity the enclosing message checks."""
+        message = Message(data, pieces=(1, 2))
+        return cls(hash=_hash(message.piece(1)), parts=PartSetHeader.read(message.message(2)))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "BlockID":
+        """Read canonical bytes; raises `DecodeError`."""
+        block_id = cls.read(data)
+        require_canonical(data, block_id.encode())
+        return block_id
+
+
+NIL = BlockID()
+"""The zero block id: no block."""
+
+
+def _hash(b: bytes) -> bytes:
+    if len(b) not in (0, 32):
+        raise DecodeError(f"a hash of {len(b)} bytes")
+    return b
