@@ -1,1 +1,5 @@
-"""The room `api`."""
+"""The public services: what applications, tools and the reference's own clients call.
+
+`services` is the table of methods; `node`, `sync`, `query` and `health` are their bodies; `server` holds the
+ports. Everything works over `types.ports.Gateway`; no other room of the node is known here.
+"""
