@@ -3,7 +3,7 @@
 from catenet.wire.grpc_server import MESSAGE_BYTES_MAX, Option
 
 RECONNECT_MS_MAX = 1000
-"""Longest wait of gRPC's own between two attempts to connect: a node that is back is found within a second."""
+"""Longest wait of gRPC's own between two attempts to connect: who is back is found within a second."""
 
 
 def channel_options(*, own_connection: bool = False, server_name: str = "") -> list[Option]:

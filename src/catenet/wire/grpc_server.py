@@ -95,18 +95,18 @@ class ServerStreamCall(Protocol[R_contra]):
         ...
 
 
-class ClientStreamCall(Protocol[R]):
+class ClientStreamCall(Protocol[R_contra]):
     """A method that reads many requests and gives one encoded answer."""
 
-    async def __call__(self, requests: AsyncIterator[R], context: Context, /) -> bytes:
+    async def __call__(self, requests: AsyncIterator[R_contra], context: Context, /) -> bytes:
         """Answer."""
         ...
 
 
-class BidiCall(Protocol[R]):
+class BidiCall(Protocol[R_contra]):
     """A method that reads and writes as it likes; `write` waits for the window; returning ends the call."""
 
-    async def __call__(self, requests: AsyncIterator[R], write: Write, context: Context, /) -> None:
+    async def __call__(self, requests: AsyncIterator[R_contra], write: Write, context: Context, /) -> None:
         """Hold the conversation."""
         ...
 
