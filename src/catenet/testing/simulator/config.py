@@ -1,0 +1,76 @@
+"""What a schedule is made of, and what a run reports. Plain values."""
+
+from dataclasses import dataclass, field
+
+
+class Violation(AssertionError):
+    """An invariant does not hold: the seed in the text replays the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationConfig:
+    """One kind of schedule: chaos until `chaos_us`, then calm, in which everybody must gain heights."""
+
+    validators: int = 4
+    powers: tuple[int, ...] = ()
+    """One per validator; empty: 10 each."""
+    chaos_us: int = 15_000_000
+    calm_us: int = 90_000_000
+    """After chaos: every node must reach the goal within this time."""
+    heights: int = 3
+    """How many heights every node must gain after chaos."""
+    loss: float = 0.1
+    """Of frames, while there is chaos."""
+    duplication: float = 0.05
+    delay_us: int = 5_000
+    """Typical one-way delay."""
+    delay_tail_us: int = 2_000_000
+    """One frame in sixteen is late by up to this, while there is chaos."""
+    partition_every_us: int = 3_000_000
+    """Mean time between changes of partition, while there is chaos; 0: none."""
+    broken_links: int = 0
+    """Pairs that never hear each other; the others stay connected through node 0."""
+    crashes: int = 2
+    """Planned crashes while there is chaos, at any moment."""
+    aimed_crashes: int = 2
+    """Crashes right after a signature, before it is on disk."""
+    total_crash: bool = False
+    """One crash of all nodes at once."""
+    down_us: int = 2_000_000
+    """How long a crashed node stays down at most, while there is chaos."""
+    fsync_us: int = 2_000
+    execute_us: int = 1_000
+    """One call of the application."""
+    clock_skew_us: int = 200_000
+    """Clocks differ by up to this."""
+    submissions: int = 40
+    """Submissions of clients while there is chaos, one to five transactions each."""
+    events_max: int = 400_000
+    """More events than this are a run without end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run came to."""
+
+    seed: int
+    events: int
+    heights: tuple[int, ...]
+    """Final height of each node."""
+    rounds_max: int
+    """Highest round in which a block was decided."""
+    submitted: int
+    replicated: int
+    """Transactions that were promised to be kept."""
+    committed: int
+    """Transactions on the chain."""
+    crashes: int
+    virtual_us: int
+    recovery_us: int
+    """From the end of chaos until every node had gained its heights."""
+    digest: str
+    """Hash over all that happened, in order: equal for equal seeds."""
+    penalties: tuple[str, ...] = ()
+    """Reasons for which honest nodes blamed each other."""
+    notices: dict[str, int] = field(default_factory=dict)
+    """How often each notice was given."""

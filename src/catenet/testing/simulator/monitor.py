@@ -1,0 +1,194 @@
+"""The invariants of consensus.md 10.2, checked whenever a node signs, appends, or lets something leave.
+
+The monitor sees all nodes at once and holds no part of any. It raises `Violation`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NoReturn
+
+from catenet.chain.commit import BlockID, Commit, Flag
+from catenet.chain.light import InvalidCommit, verify_commit
+from catenet.chain.state import ChainState
+from catenet.chain.validators import ValidatorSet
+from catenet.chain.vote import Proposal, Vote, VoteType
+from catenet.testing.simulator.config import Violation
+from catenet.testing.simulator.keys import verify
+from catenet.types.effects import CommitBlock
+from catenet.types.ids import TxId
+from catenet.types.messages import EvidenceMessage, Message, ProposalMessage, VoteMessage, VoteSet
+
+Step = tuple[int, int, int]
+"""(height, round, type)."""
+
+
+@dataclass(slots=True)
+class Signed:
+    """What was signed in one step, by anyone."""
+
+    ids: dict[bytes, BlockID] = field(default_factory=dict)
+    """Address -> what it signed, the last one: before a crash an earlier one may never have left."""
+
+
+class Monitor:
+    """What must hold between all nodes, always."""
+
+    def __init__(self, genesis: ChainState) -> None:
+        self._chain_id = genesis.chain_id
+        self._sets: dict[int, ValidatorSet] = {genesis.height: genesis.validators}
+        self._decided: dict[int, BlockID] = {}
+        self._signed: dict[Step, Signed] = {}
+        self._released: dict[tuple[bytes, Step], BlockID] = {}
+        self._verified: set[tuple[bytes, bytes]] = set()
+        self._tx_heights: dict[TxId, int] = {}
+        self._submitted: set[TxId] = set()
+        self.replicated: dict[TxId, bytes] = {}
+        """Transactions that were promised to be kept, with their bytes, in order of the promise."""
+        self.rounds_max = 0
+        self._trace = sha256()
+
+    def note(self, text: str) -> None:
+        """Add a line to the run's digest."""
+        self._trace.update(text.encode())
+        self._trace.update(b"\n")
+
+    def digest(self) -> str:
+        """Return the hash over all that happened so far."""
+        return self._trace.hexdigest()
+
+    def submitted(self, txs: Sequence[bytes]) -> None:
+        """A client hands in transactions."""
+        self._submitted.update(sha256(tx).digest() for tx in txs)
+
+    def promised(self, txs: Sequence[bytes]) -> None:
+        """A node said REPLICATED to a client."""
+        self.replicated.update((sha256(tx).digest(), tx) for tx in txs)
+
+    @property
+    def committed(self) -> dict[TxId, int]:
+        """Transactions on the chain, with their heights."""
+        return self._tx_heights
+
+    def signed(self, address: bytes, item: Vote | Proposal) -> None:
+        """A guard signed: 4 (no precommit without polka), 16 (no round without its certificate)."""
+        if isinstance(item, Proposal):
+            self._entered(address, item.height, item.round)
+            return
+        step = (item.height, item.round, int(item.type))
+        self._entered(address, item.height, item.round)
+        if item.type is VoteType.PRECOMMIT and not item.is_nil:
+            prevotes = (item.height, item.round, int(VoteType.PREVOTE))
+            if not self._sets[item.height].two_thirds(self._power(prevotes, item.block_id)):
+                self._fail(address, f"4: precommits {item} although no polka for it was signed")
+        self._signed.setdefault(step, Signed()).ids[address] = item.block_id
+
+    def _entered(self, address: bytes, height: int, round_: int) -> None:
+        if height not in self._sets:
+            self._fail(address, f"signs at height {height}, whose height before nobody has committed")
+        before = (height, round_ - 1, int(VoteType.PRECOMMIT))
+        if round_ > 0 and not self._sets[height].two_thirds(self._power(before, None)):
+            self._fail(
+                address, f"16: is in round {round_} of height {height}; round {round_ - 1} is not over"
+            )
+
+    def _power(self, step: Step, block_id: BlockID | None) -> int:
+        members = self._sets[step[0]]
+        voted = self._signed.get(step, Signed()).ids
+        return sum(
+            validator.power
+            for validator in members.validators
+            if validator.address in voted and (block_id is None or voted[validator.address] == block_id)
+        )
+
+    def leaves(self, node: bytes, message: Message) -> None:
+        """A message leaves a node: 3 (no double signing) for its votes, 8 (nobody honest is accused)."""
+        match message:
+            case VoteMessage(vote=vote):
+                self._vote(node, vote)
+            case VoteSet(votes=votes):
+                for vote in votes:
+                    self._vote(node, vote)
+            case ProposalMessage(signed=proposal, pol=pol):
+                self._proposal(node, proposal)
+                for vote in pol.votes if pol else ():
+                    self._vote(node, vote)
+            case EvidenceMessage():
+                self._fail(node, "8: accuses an honest validator of a duplicate vote")
+            case _:
+                pass
+
+    def _vote(self, node: bytes, vote: Vote) -> None:
+        # The same vote leaves many times; a set of what was seen saves checks; nobody walks through it.
+        seen = (vote.signature, vote.block_id.hash)
+        if seen in self._verified:
+            return
+        members = self._sets.get(vote.height)
+        member = None if members is None else members.by_address(vote.address)
+        if member is None or not verify(member.public_key, vote.sign_bytes(self._chain_id), vote.signature):
+            self._fail(node, f"sends a vote that nobody signed: {vote}")
+        step = (vote.height, vote.round, int(vote.type))
+        first = self._released.setdefault((vote.address, step), vote.block_id)
+        if first != vote.block_id:
+            self._fail(vote.address, f"3: signed both {first} and {vote.block_id} at {step}")
+        self._verified.add(seen)
+
+    def _proposal(self, node: bytes, proposal: Proposal) -> None:
+        members = self._sets.get(proposal.height)
+        if members is None:
+            self._fail(node, f"proposes at height {proposal.height} too early")
+        proposer = members.proposer_at(proposal.round)
+        sign_bytes = proposal.sign_bytes(self._chain_id)
+        if not verify(proposer.public_key, sign_bytes, proposal.signature):
+            self._fail(node, f"sends a proposal that its proposer did not sign: {proposal}")
+        step = (proposal.height, proposal.round, int(VoteType.PROPOSAL))
+        first = self._released.setdefault((proposer.address, step), proposal.block_id)
+        if first != proposal.block_id:
+            self._fail(proposer.address, f"3: proposed both {first} and {proposal.block_id} at {step}")
+        if proposal.pol_round >= 0:
+            polka = (proposal.height, proposal.pol_round, int(VoteType.PREVOTE))
+            if not members.two_thirds(self._power(polka, proposal.block_id)):
+                self._fail(proposer.address, f"6: names a polka that does not exist: {proposal}")
+
+    def commits(self, node: bytes, effect: CommitBlock) -> None:
+        """A node commits a block: 1 (agreement), 2 (its commit verifies), 11 (submitted, at most once)."""
+        first = self._decided.setdefault(effect.height, effect.block_id)
+        if first != effect.block_id:
+            self._fail(node, f"1: two blocks at height {effect.height}: {first} and {effect.block_id}")
+        members = self._sets[effect.height]
+        self._check_commit(node, members, effect)
+        self._sets.setdefault(effect.height + 1, effect.state.validators)
+        self.rounds_max = max(self.rounds_max, effect.commit.round)
+        for tx_id in effect.tx_ids:
+            if tx_id not in self._submitted:
+                self._fail(node, f"11: commits {tx_id.hex()}, which nobody submitted")
+            if self._tx_heights.setdefault(tx_id, effect.height) != effect.height:
+                self._fail(
+                    node, f"11: commits {tx_id.hex()} at {effect.height}, {self._tx_heights[tx_id]} has it"
+                )
+        if len(set(effect.tx_ids)) != len(effect.tx_ids):
+            self._fail(node, f"11: a transaction twice in block {effect.height}")
+
+    def _check_commit(self, node: bytes, members: ValidatorSet, effect: CommitBlock) -> None:
+        try:
+            verify_commit(self._chain_id, members, effect.block_id, effect.height, effect.commit, verify)
+        except InvalidCommit as error:
+            self._fail(node, f"2: the commit of height {effect.height}: {error}")
+        if not members.two_thirds(eligible_power(members, effect.commit, effect.block.header.time_ns)):
+            self._fail(node, f"2: the commit of height {effect.height} rests on votes older than the block")
+
+    def halted(self, node: bytes, reason: str) -> None:
+        """A node stops for good: with honest nodes only, none may."""
+        self._fail(node, f"halts: {reason}")
+
+    def _fail(self, node: bytes, text: str) -> NoReturn:
+        raise Violation(f"node {node.hex()[:8]}: {text}")
+
+
+def eligible_power(members: ValidatorSet, commit: Commit, block_time_ns: int) -> int:
+    """Return the power of entries for the block with a time above the block's (consensus.md 2.5)."""
+    return sum(
+        validator.power
+        for validator, entry in zip(members.validators, commit.signatures, strict=True)
+        if entry.flag is Flag.COMMIT and entry.time_ns > block_time_ns
+    )

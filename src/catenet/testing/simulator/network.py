@@ -1,0 +1,142 @@
+"""Links between nodes: loss, duplication, delay, reordering, partitions, links that are broken for ever.
+
+It carries anything as an action of the receiver; what messages say is none of its business. A link may be
+deaf one way.
+"""
+
+from collections.abc import Callable
+
+from catenet.testing.simulator.chooser import Chooser
+from catenet.testing.simulator.config import SimulationConfig
+from catenet.testing.simulator.schedule import Action, Schedule
+
+LinkHandler = Callable[[int, int, bool], None]
+"""(node, peer, up): the node learns that its connection to the peer came up or went down."""
+
+CALM_DELAY_US = 20_000
+"""Longest one-way delay after chaos."""
+
+NOTICE_US = 1_000_000
+"""A cut link is noticed within this time."""
+
+
+class Network:
+    """Who can reach whom at the moment, and how long it takes."""
+
+    def __init__(self, schedule: Schedule, chooser: Chooser, config: SimulationConfig) -> None:
+        self._schedule = schedule
+        self._chooser = chooser
+        self._config = config
+        self._nodes = range(config.validators)
+        self.chaos = True
+        self._alive = [False] * config.validators
+        self._groups = [0] * config.validators
+        self._deaf: tuple[int, int] | None = None
+        self._broken = self._choose_broken()
+        self._connected = [[False] * config.validators for _ in self._nodes]
+        self._last_arrival = [[0] * config.validators for _ in self._nodes]
+        self._on_link: LinkHandler = lambda node, peer, up: None
+        if config.partition_every_us:
+            self._later_repartition()
+
+    def _choose_broken(self) -> list[tuple[int, int]]:
+        pairs = [(a, b) for a in self._nodes for b in self._nodes if 0 < a < b]
+        count = min(self._config.broken_links, len(pairs))
+        return [pairs.pop(self._chooser.choose(len(pairs))) for _ in range(count)]
+
+    def start(self, on_link: LinkHandler) -> None:
+        """Begin to tell nodes about their connections."""
+        self._on_link = on_link
+
+    def set_alive(self, node: int, *, alive: bool) -> None:
+        """A node started or died: its peers notice."""
+        self._alive[node] = alive
+        if not alive:
+            self._connected[node] = [False] * self._config.validators
+        self._notice()
+
+    def end_chaos(self) -> None:
+        """From here on only broken links stay, and delays are bounded."""
+        self.chaos = False
+        self._groups = [0] * self._config.validators
+        self._deaf = None
+        self._notice()
+
+    def reaches(self, source: int, target: int) -> bool:
+        """Whether what `source` sends can arrive at `target`."""
+        pair = (min(source, target), max(source, target))
+        return (
+            self._alive[source]
+            and self._alive[target]
+            and self._groups[source] == self._groups[target]
+            and (source, target) != self._deaf
+            and pair not in self._broken
+        )
+
+    def connected(self, node: int) -> list[int]:
+        """Return the peers that `node` believes to be connected."""
+        return [peer for peer in self._nodes if self._connected[node][peer]]
+
+    def carry(self, source: int, target: int, arrive: Action) -> bool:
+        """Carry one frame: `arrive` happens once, twice or never. False when it was lost at once."""
+        if not (self._connected[source][target] and self.reaches(source, target)):
+            return False
+        if self.chaos and self._chooser.chance(self._config.loss):
+            return False
+        self._schedule.after(self._delay(source, target), lambda: self._arrive(source, target, arrive))
+        if self.chaos and self._chooser.chance(self._config.duplication):
+            self._schedule.after(self._delay(source, target), lambda: self._arrive(source, target, arrive))
+        return True
+
+    def _arrive(self, source: int, target: int, arrive: Action) -> None:
+        if self.reaches(source, target):
+            arrive()
+
+    def _delay(self, source: int, target: int) -> int:
+        if self.chaos:
+            return self._chooser.tail(self._config.delay_us, self._config.delay_tail_us)
+        delay = min(self._chooser.tail(self._config.delay_us, CALM_DELAY_US), CALM_DELAY_US)
+        # A stream keeps its order once nothing is lost any more.
+        arrival = max(self._schedule.now_us + delay, self._last_arrival[source][target])
+        self._last_arrival[source][target] = arrival
+        return arrival - self._schedule.now_us
+
+    def _later_repartition(self) -> None:
+        mean = self._config.partition_every_us
+        self._schedule.after(self._chooser.between(mean // 4, 2 * mean), self._repartition)
+
+    def _repartition(self) -> None:
+        if not self.chaos:
+            return
+        self._deaf = None
+        self._groups = [0] * self._config.validators
+        match self._chooser.choose(4):
+            case 0:
+                self._groups = [self._chooser.choose(2) for _ in self._nodes]
+            case 1:
+                self._groups[self._chooser.choose(self._config.validators)] = 1
+            case 2:
+                self._deaf = (
+                    self._chooser.choose(self._config.validators),
+                    self._chooser.choose(self._config.validators),
+                )
+            case _:
+                pass
+        self._notice()
+        self._later_repartition()
+
+    def _notice(self) -> None:
+        """Let both ends of each link that changed learn it, a little later and not at the same moment."""
+        for node in self._nodes:
+            for peer in self._nodes:
+                if node != peer and self._alive[node]:
+                    self._schedule.after(self._chooser.choose(NOTICE_US), self._looker(node, peer))
+
+    def _looker(self, node: int, peer: int) -> Action:
+        return lambda: self._look(node, peer)
+
+    def _look(self, node: int, peer: int) -> None:
+        up = self.reaches(node, peer) and self.reaches(peer, node)
+        if self._alive[node] and up != self._connected[node][peer]:
+            self._connected[node][peer] = up
+            self._on_link(node, peer, up)
