@@ -3,7 +3,6 @@
 import json
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Mapping
 from typing import TypeGuard
 
@@ -40,6 +39,14 @@ class JsonObject:
             raise JsonError(f"{self._where}{name} is missing")
         return value
 
+    def names(self) -> list[str]:
+        """Return the names of all members, in order."""
+        return list(self._values)
+
+    def raw(self, name: str) -> object:
+        """Return a value as the parser gave it."""
+        return self._get(name)
+
     def text(self, name: str) -> str:
         """Return a string."""
         value = self._get(name)
@@ -71,10 +78,19 @@ class JsonObject:
 
     def base64(self, name: str) -> bytes:
         """Return bytes written in base64; the text is not repeated in errors, for it may be secret."""
+        value = self.text(name)
         try:
-            return b64decode(self.text(name), validate=True)
-        except (Base64Error, ValueError) as error:
+            return b64decode(value, validate=True)
+        except ValueError as error:
             raise JsonError(f"{self._where}{name} is not base64") from error
+
+    def bases64(self, name: str) -> list[bytes]:
+        """Return a list of bytes, each written in base64; missing or null is empty."""
+        values = self.texts(name)
+        try:
+            return [b64decode(value, validate=True) for value in values]
+        except ValueError as error:
+            raise JsonError(f"{self._where}{name} holds something that is not base64") from error
 
     def child(self, name: str) -> "JsonObject":
         """Return an object."""
@@ -86,7 +102,7 @@ class JsonObject:
     def children(self, name: str) -> list["JsonObject"]:
         """Return a list of objects; missing or null is empty."""
         children = []
-        for index, value in enumerate(self._items(name)):
+        for index, value in enumerate(self.items(name)):
             if not _is_mapping(value):
                 raise JsonError(f"{self._where}{name}[{index}] is not an object")
             children.append(JsonObject(value, f"{self._where}{name}[{index}]."))
@@ -94,12 +110,13 @@ class JsonObject:
 
     def texts(self, name: str) -> list[str]:
         """Return a list of strings; missing or null is empty."""
-        items = [item for item in self._items(name) if isinstance(item, str)]
-        if len(items) != len(self._items(name)):
+        items = [item for item in self.items(name) if isinstance(item, str)]
+        if len(items) != len(self.items(name)):
             raise JsonError(f"{self._where}{name} holds something that is not a string")
         return items
 
-    def _items(self, name: str) -> list[object]:
+    def items(self, name: str) -> list[object]:
+        """Return a list of anything; missing or null is empty."""
         value = self._values.get(name)
         if value is None:
             return []

@@ -169,4 +169,4 @@ def node_key_json(private: PrivateKey) -> str:
 
 def parse_node_key(text: str) -> PrivateKey:
     """Read `node_key.json`; raises `JsonError`."""
-    return PrivateKey.from_json(parse_object(text).object("priv_key"))
+    return PrivateKey.from_json(parse_object(text).child("priv_key"))
