@@ -1,0 +1,70 @@
+"""The root command: the table of commands, and the one place that turns errors into exit codes."""
+
+import os
+import sys
+
+import click
+
+from catenet import __version__
+from catenet.cli.shape import FAILURE, INTERRUPTED, NOT_COMMITTED, NOT_REACHABLE, OK, USAGE, Group
+from catenet.types.errors import CatenetError, InvalidInput, Rejected, Unavailable
+
+COMMANDS = {
+    "dev": ("catenet.cli.dev", "dev", "Run a network of validators on this machine."),
+    "testnet": ("catenet.cli.testnet", "testnet", "Make the homes of a whole network."),
+    "init": ("catenet.cli.testnet", "init", "Make one home: a network of one validator."),
+    "start": ("catenet.cli.start", "start", "Run the node of a home."),
+    "status": ("catenet.cli.reading", "status", "Say how a node stands and who is missing."),
+    "keys": ("catenet.cli.keys", "keys", "Show and make vote and node keys."),
+    "tx": ("catenet.cli.tx", "tx", "Send, look up and wait for transactions."),
+    "block": ("catenet.cli.reading", "block", "Show a block."),
+    "query": ("catenet.cli.reading", "query", "Read the application's committed state."),
+    "import": ("catenet.cli.importing", "import_command", "Send the rows of a file as transactions."),
+    "config": ("catenet.cli.config", "config", "Show the configuration and where it comes from."),
+}
+
+
+@click.group(
+    cls=Group,
+    lazy=COMMANDS,
+    examples=["catenet dev", "catenet tx send 'name=Wei' --wait"],
+    next_step="catenet dev",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, "--version", prog_name="catenet")
+def root() -> None:
+    """Catenet: a ledger that several organisations keep together, over gRPC."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line (default: that of the process) and return its exit code."""
+    try:
+        code: object = root.main(args=arguments, prog_name="catenet", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads our output is gone; the interpreter must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except CatenetError as error:
+        click.echo(f"error: {error}", err=True)
+        return _exit_code(error)
+    return code if isinstance(code, int) else OK
+
+
+def _exit_code(error: CatenetError) -> int:
+    match error:
+        case Rejected():
+            return NOT_COMMITTED
+        case Unavailable():
+            return NOT_REACHABLE
+        case InvalidInput():
+            return USAGE
+        case _:
+            return FAILURE

@@ -1,0 +1,71 @@
+"""`catenet start`: run the node of a home until SIGTERM or Ctrl-C."""
+
+import asyncio
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from catenet.cli.config import set_flags
+from catenet.cli.ports import holder, is_free
+from catenet.cli.shape import Command, Failure
+from catenet.node.config import NodeConfig
+from catenet.node.config_file import load
+
+PR_SET_PDEATHSIG = 1
+
+
+@click.command(
+    cls=Command,
+    examples=["catenet start --home DIR", "catenet start --home DIR --set consensus.heartbeat_interval_ms=0"],
+    next_step="catenet status",
+)
+@click.option(
+    "--home", required=True, envvar="CATENET_HOME", type=click.Path(path_type=Path), help="Home of the node."
+)
+@click.option(
+    "--set", "values", multiple=True, metavar="KEY=VALUE", help="A setting, over environment and file."
+)
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when the parent process ends.")
+def start(home: Path, values: tuple[str, ...], with_parent: bool) -> None:
+    """Run the node of a home. Ctrl-C or SIGTERM drains and ends it; a second one ends it at once."""
+    if with_parent:
+        _end_with_parent()
+    config = load(home, environment=os.environ, flags=set_flags(values)).config
+    _require_ports(config)
+    raise SystemExit(_run(home, config))
+
+
+def _run(home: Path, config: NodeConfig) -> int:
+    import uvloop
+
+    from catenet.node.assemble import run_node
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run_node(home, config=config))
+
+
+def _require_ports(config: NodeConfig) -> None:
+    listen = config.listen
+    places = {
+        "peer": listen.peer,
+        "public_plaintext": listen.public_plaintext,
+        "public_tls": listen.public_tls,
+    }
+    for key, place in places.items():
+        if place is not None and place.port and not is_free(place.port, place.host):
+            free = next((port for port in range(place.port + 1, 65536) if is_free(port, place.host)), 0)
+            raise Failure(
+                f"listen.{key} is {place}, which is taken by {holder(place.port)};"
+                f" {free} is free: --set listen.{key}={place.host}:{free}"
+            )
+
+
+def _end_with_parent() -> None:
+    """Ask Linux for SIGTERM when the parent dies, so that no validator outlives its network."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(0)

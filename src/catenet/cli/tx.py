@@ -1,0 +1,230 @@
+"""`catenet tx`: send, look up and wait for transactions."""
+
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catenet.cli.connect import Reach, reach, reach_options, run
+from catenet.cli.output import as_text, duration, emit, json_option, printable, say, short
+from catenet.cli.places import noted_dev, read_network
+from catenet.cli.shape import NOT_COMMITTED, Failure, Group
+from catenet.types.errors import Unavailable
+
+if TYPE_CHECKING:
+    from catenet.client.sdk import Client
+    from catenet.client.values import Receipt, Status, Transaction
+
+LEVELS = ("accepted", "replicated", "committed")
+
+
+@click.group(
+    cls=Group,
+    examples=["catenet tx send 'name=Wei' --wait", "catenet tx get 4F1C...E2"],
+    next_step="catenet query name",
+)
+def tx() -> None:
+    """Send, look up and wait for transactions."""
+
+
+@tx.command(
+    examples=["catenet tx send 'name=Wei' --wait", "catenet tx send --hex 613d62 --level accepted"],
+    next_step="catenet tx get ID",
+)
+@click.argument("data")
+@click.option("--hex", "in_hex", is_flag=True, help="DATA is given in hex.")
+@click.option("--wait", is_flag=True, help="The same as --level committed, and check the proof.")
+@click.option(
+    "--level", type=click.Choice(LEVELS), default="replicated", show_default=True, help="What to wait for."
+)
+@reach_options
+@json_option
+def send(
+    data: str,
+    in_hex: bool,
+    wait: bool,
+    level: str,
+    nodes: tuple[str, ...],
+    tls_ca: Path | None,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Send DATA as one transaction. Without --wait it is enough that f faults cannot lose it."""
+    payload = _payload(data, in_hex)
+    level = "committed" if wait else level
+    to = reach(nodes, tls_ca, timeout_s)
+    began = time.monotonic()
+    try:
+        receipt, proof = run_send(to, payload, level, prove=wait)
+    except _NotYet as error:
+        raise Failure(f"not committed in {duration(timeout_s)}: {error}", NOT_COMMITTED) from None
+    value = {**_receipt_value(receipt, level), "seconds": round(time.monotonic() - began, 4), "proof": proof}
+    place = f"  block {receipt.height}  index {receipt.index}" if receipt.height else ""
+    took = duration(time.monotonic() - began)
+    code = f"  code {receipt.code} {receipt.log}" if receipt.code else ""
+    emit(
+        value,
+        f"{level}{place}  tx {short(receipt.id)}  {took}{code}{'  ' + proof if proof else ''}",
+        as_json=as_json,
+    )
+    if not as_json and not wait:
+        say(f"  next: catenet tx wait {receipt.id.hex().upper()}")
+    if receipt.code:
+        raise SystemExit(NOT_COMMITTED)
+
+
+class _NotYet(Exception):
+    """The time was over before the transaction was committed; the text says who is missing."""
+
+
+def run_send(to: Reach, payload: bytes, level: str, *, prove: bool) -> "tuple[Receipt, str]":
+    """Send one transaction; with `prove`, check its proof and return a sentence about it."""
+    from catenet.types.events import Level
+
+    async def work(client: "Client") -> "tuple[Receipt, str]":
+        try:
+            receipt = await client.send(payload, Level[level.upper()], timeout_s=to.timeout_s)
+        except (Unavailable, TimeoutError) as error:
+            reason = await _who_is_missing(client)
+            if reason:
+                raise _NotYet(reason) from error
+            raise
+        return receipt, await _prove(client, receipt.id) if prove and receipt.height else ""
+
+    return run(to, work)
+
+
+async def _who_is_missing(client: "Client") -> str:
+    """Return how many validators the network has and what would help; empty when no node answers."""
+    try:
+        status = await client.status(timeout_s=2.0)
+    except (Unavailable, TimeoutError):
+        return ""
+    return missing_text(status)
+
+
+def missing_text(status: "Status") -> str:
+    """Say how much is reachable of what is needed, and what to try."""
+    reachable = [peer for peer in status.validators if peer.connected or peer.address == status.address]
+    total = len(status.validators)
+    needed = next((count for count in range(total + 1) if 3 * count > 2 * total), total)
+    text = f"{len(reachable)} of {total} validators reachable, {needed} needed."
+    away = [peer.name for peer in status.validators if peer not in reachable]
+    if away and len(reachable) < needed:
+        digits = away[0].removeprefix("node")
+        return (
+            f"{text} Try: catenet dev start {digits}"
+            if digits.isdecimal()
+            else f"{text} Missing: {', '.join(away)}"
+        )
+    return f"{text} The node waits for {status.waiting_for or 'nothing'}; look again: catenet tx wait ID"
+
+
+async def _prove(client: "Client", tx_id: bytes) -> str:
+    from catenet.cli.proving import Unproven, check_commit, check_inclusion, trusted_genesis
+
+    home = noted_dev()
+    genesis = trusted_genesis(read_network(home) if home else None)
+    transaction = await client.transaction(tx_id, prove=True)
+    block = await client.block(transaction.height)
+    try:
+        check_inclusion(transaction, block)
+        if genesis is None:
+            return "proof leads to the block's header; its validators are not known here"
+        signers = check_commit(block, genesis)
+    except Unproven as error:
+        raise Failure(f"committed, but {error}") from None
+    return f"proof verified against {signers.signed} of {signers.of} validators"
+
+
+@tx.command(
+    examples=["catenet tx get 4F1C...E2", "catenet tx get ID --json"], next_step="catenet block HEIGHT"
+)
+@click.argument("tx_id", metavar="ID")
+@reach_options
+@json_option
+def get(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: float, as_json: bool) -> None:
+    """Look a transaction up by its ID (sha256 in hex). Ends with code 1 when it is unknown."""
+    wanted = _id(tx_id)
+    found = run(reach(nodes, tls_ca, timeout_s), lambda client: client.transaction(wanted))
+    _show(found, as_json)
+    if not found.found and not found.pending:
+        raise Failure(f"transaction {tx_id} is not known there")
+
+
+@tx.command(examples=["catenet tx wait 4F1C...E2 --timeout 30s"], next_step="catenet tx get ID")
+@click.argument("tx_id", metavar="ID")
+@reach_options
+@json_option
+def wait(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: float, as_json: bool) -> None:
+    """Wait until a transaction is in a block. Ends with code 5 when the time is over."""
+    wanted = _id(tx_id)
+
+    async def work(client: "Client") -> "Transaction":
+        try:
+            return await client.wait(wanted, timeout_s=timeout_s)
+        except (Unavailable, TimeoutError) as error:
+            reason = await _who_is_missing(client)
+            if reason:
+                raise Failure(f"not committed in {duration(timeout_s)}: {reason}", NOT_COMMITTED) from error
+            raise
+
+    _show(run(reach(nodes, tls_ca, timeout_s), work), as_json)
+
+
+def _payload(data: str, in_hex: bool) -> bytes:
+    try:
+        payload = bytes.fromhex(data.removeprefix("0x")) if in_hex else data.encode()
+    except ValueError:
+        raise click.UsageError(f"{data[:40]!r} is not hex; leave --hex out for text") from None
+    if not payload:
+        raise click.UsageError("the transaction is empty; write for example 'name=Wei'")
+    return payload
+
+
+def _id(text: str) -> bytes:
+    try:
+        data = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        data = b""
+    if len(data) != sha256().digest_size:
+        raise click.UsageError(
+            f"{text!r} is no transaction id; it has 64 hex digits, as `catenet tx send --json` shows"
+        )
+    return data
+
+
+def _receipt_value(receipt: "Receipt", level: str) -> dict[str, object]:
+    return {
+        "id": receipt.id.hex().upper(),
+        "level": level,
+        "height": receipt.height,
+        "index": receipt.index,
+        "code": receipt.code,
+        "log": receipt.log,
+    }
+
+
+def _show(found: "Transaction", as_json: bool) -> None:
+    state = "committed" if found.found else "pending" if found.pending else "unknown"
+    value: dict[str, object] = {
+        "id": found.id.hex().upper(),
+        "state": state,
+        "height": found.height,
+        "index": found.index,
+        "code": found.code,
+        "log": found.log,
+        "data_hex": found.data.hex(),
+        "hex": found.tx.hex(),
+        "text": as_text(found.tx),
+    }
+    place = (
+        f"  block {found.height}  index {found.index}  code {found.code} {found.log}".rstrip()
+        if found.found
+        else ""
+    )
+    text = f"{state}{place}\n{printable(found.tx)}" if found.tx else f"{state}{place}"
+    if as_json or state != "unknown":
+        emit(value, text, as_json=as_json)
