@@ -89,12 +89,11 @@ def cut_torn_end(directory: Path, segment: Segment, durable: Position | None, re
     path = segment_path(directory, segment.header.number)
     data = path.read_bytes()
     end, sequence = scan(data, segment)
+    if durable is not None and Position(segment.header.number, end) < durable:
+        raise damaged(path, end, "a synced record is missing or does not check", remedy=remedy)
     if not data[end:].strip(b"\0"):
         return end, sequence
-    if durable is not None:
-        if Position(segment.header.number, end) < durable:
-            raise damaged(path, end, "a synced record does not check", remedy=remedy)
-    else:
+    if durable is None:
         valid = frame.find_frame(data, end + 1, segment.checksum, after=sequence)
         if valid is not None:
             why = f"the record does not check, but a later one at byte {valid} does"
@@ -135,7 +134,9 @@ def read_segment(
 
 def _is_end(data: bytes, offset: int, sequence: int | None, after: Segment | None) -> bool:
     """Say whether a finished segment ends here: only zeros follow, and the next one goes on from here."""
-    return after is not None and sequence == after.header.first_sequence and not data[offset:].strip(b"\0")
+    if after is None or data[offset:].strip(b"\0"):
+        return False
+    return sequence in (None, after.header.first_sequence)
 
 
 def truncate(path: Path, size: int) -> None:

@@ -1,0 +1,92 @@
+"""The rows of the block index, which can always be rebuilt from the block log.
+
+heights: height u64 BE -> segment, offset, time, block hash      hashes: block hash -> height
+txs: tx id -> height, index, code, time                          meta: log id, head, lowest, end of the log
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from catenet.storage.scan import Position
+from catenet.storage.tables import Changes
+from catenet.types.ids import TxId
+from catenet.types.ports import TxLocation
+
+HEIGHTS, HASHES, TXS, META = "heights", "hashes", "txs", "meta"
+TABLES = (HEIGHTS, HASHES, TXS, META)
+
+_BLOCK = struct.Struct("<QQq32s")
+_TX = struct.Struct("<QIIq")
+_META = struct.Struct("<16sQQQQ")
+_META_KEY = b"state"
+
+
+class BlockRow(NamedTuple):
+    """Where a block is."""
+
+    position: Position
+    time_ns: int
+    hash: bytes
+
+
+class Meta(NamedTuple):
+    """What the index covers: heights `lowest` to `head`, all that lies before `end` in the log `log_id`."""
+
+    log_id: bytes
+    head: int
+    lowest: int
+    end: Position
+
+
+def height_key(height: int) -> bytes:
+    """Return the key of a height: keys are ordered as heights are."""
+    return height.to_bytes(8, "big")
+
+
+def block_changes(height: int, row: BlockRow, tx_ids: Sequence[TxId], codes: Iterable[int]) -> Changes:
+    """Return the rows that one block adds."""
+    pack, time_ns = _TX.pack, row.time_ns
+    return {
+        HEIGHTS: {height_key(height): _BLOCK.pack(*row.position, time_ns, row.hash)},
+        HASHES: {row.hash: height_key(height)},
+        TXS: {
+            tx_id: pack(height, index, code, time_ns)
+            for index, (tx_id, code) in enumerate(zip(tx_ids, codes, strict=True))
+        },
+    }
+
+
+def meta_changes(meta: Meta) -> Changes:
+    """Return the row that says what the index covers."""
+    return {META: {_META_KEY: _META.pack(meta.log_id, meta.head, meta.lowest, *meta.end)}}
+
+
+def read_meta(rows: Mapping[bytes, bytes]) -> Meta | None:
+    """Return what the index covers; None when it is empty."""
+    row = rows.get(_META_KEY)
+    if row is None:
+        return None
+    log_id, head, lowest, segment, offset = _META.unpack(row)
+    return Meta(log_id, head, lowest, Position(segment, offset))
+
+
+META_KEYS = (_META_KEY,)
+
+
+def read_block(row: bytes) -> BlockRow:
+    """Read a row of `heights`."""
+    segment, offset, time_ns, block_hash = _BLOCK.unpack(row)
+    return BlockRow(Position(segment, offset), time_ns, block_hash)
+
+
+def read_tx(row: bytes) -> TxLocation:
+    """Read a row of `txs`."""
+    height, index, code, time_ns = _TX.unpack(row)
+    return TxLocation(height=height, index=index, code=code, time_ns=time_ns)
+
+
+def tx_time(row: bytes) -> int:
+    """Return the block time of a row of `txs`."""
+    time_ns: int = _TX.unpack(row)[3]
+    return time_ns

@@ -1,0 +1,252 @@
+"""Ordered tables, bytes to bytes, on LMDB under an overlay in memory.
+
+`put` changes only the overlay, so that storing a block costs no disk work; `freeze` and `commit` move the
+overlay into LMDB as one synced transaction. A crash of any kind falls back to the newest commit: nothing in
+between can exist, and the rest is put again from a log. Every row carries a checksum; a closed file is
+checksummed as a whole, because LMDB trusts its pages. What fails a check is `Corrupt`, never an answer.
+"""
+
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from pathlib import Path
+
+import lmdb
+
+from catenet.storage.fault import damaged, fsync_directory, make_directory
+from catenet.types.errors import Corrupt, WrongState
+
+KEY_BYTES_MAX = 511
+"""LMDB's limit. A key has at least one byte."""
+
+MAP_BYTES = 64 << 20
+DATA_FILE = "data.mdb"
+CLEAN_MARK = "CLEAN"
+SUSPECT_MARK = "SUSPECT"
+_CHUNK = 1 << 20
+
+Rows = dict[bytes, bytes | None]
+Changes = Mapping[str, Mapping[bytes, bytes | None]]
+
+
+def _sealed(key: bytes, value: bytes) -> bytes:
+    return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little")
+
+
+def _file_checksum(path: Path) -> str:
+    crc = size = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            crc = zlib.crc32(chunk, crc)
+            size += len(chunk)
+    return f"{size} {crc:08x}"
+
+
+class Tables:
+    """Open tables. One thread puts at a time; reads may come from any thread, and see each row whole."""
+
+    def __init__(self, path: Path, names: Sequence[str], *, map_bytes: int = MAP_BYTES) -> None:
+        """Open or create the tables under directory `path`. Raises `Corrupt` when they cannot be trusted."""
+        self.path = path
+        self._names = tuple(names)
+        self._pending: dict[str, Rows] = {name: {} for name in names}
+        self._frozen: dict[str, Rows] = {name: {} for name in names}
+        self._mutex = threading.Lock()  # overlay
+        self._flush_lock = threading.Lock()
+        self._gate = threading.Lock()  # read transactions against a change of the map's size
+        make_directory(path)
+        self._check_marks()
+        try:
+            self._env = lmdb.open(
+                str(path), map_size=map_bytes, max_dbs=len(names), mode=0o600, max_spare_txns=4
+            )
+            self._tables = {name: self._env.open_db(name.encode()) for name in names}
+        except lmdb.Error as error:
+            raise self._fault(str(error)) from error
+        # A map smaller than the file would be refused by the first commit only.
+        self._map_bytes: int = self._env.info()["map_size"]
+        fsync_directory(path)
+        self._open = True
+
+    @property
+    def pending_rows(self) -> int:
+        """Number of changed rows that no commit holds yet."""
+        return sum(map(len, self._pending.values())) + sum(map(len, self._frozen.values()))
+
+    def put(self, changes: Changes) -> None:
+        """Change rows (None deletes). Seen by reads at once; durable after `freeze` and `commit`."""
+        with self._mutex:
+            for name, rows in changes.items():
+                self._pending[name].update(rows)
+
+    def get(self, name: str, key: bytes) -> bytes | None:
+        """Return a row, or None. Raises `Corrupt`."""
+        return self.get_many(name, (key,)).get(key)
+
+    def get_many(self, name: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return those rows that exist, by key. Raises `Corrupt`."""
+        # Rows move from pending to frozen to LMDB: looking in this order misses none on its way.
+        overlays = (self._pending[name], self._frozen[name])
+        found: dict[bytes, bytes] = {}
+        unseen: list[bytes] = []
+        for key in keys:
+            for overlay in overlays:
+                if key in overlay:
+                    row = overlay[key]
+                    if row is not None:
+                        found[key] = row
+                    break
+            else:
+                unseen.append(key)
+        if unseen:
+            with self._gate, self._env.begin(db=self._tables[name]) as txn:
+                rows = txn.cursor().getmulti(unseen)
+            for key, sealed in rows:
+                found[key] = self._unsealed(key, sealed)
+        return found
+
+    def items(self, name: str, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` rows whose key starts with `prefix` and is above `after`, ascending."""
+        with self._mutex:
+            changed = {
+                key: row
+                for overlay in (self._frozen[name], self._pending[name])
+                for key, row in overlay.items()
+                if key.startswith(prefix) and key > after
+            }
+        rows: list[tuple[bytes, bytes]] = []
+        with self._gate, self._env.begin(db=self._tables[name]) as txn:
+            stored = self._stored(txn.cursor(), prefix, after, changed)
+            for key, row in merge(stored, iter(sorted(changed.items())), key=lambda item: item[0]):
+                if len(rows) == limit:
+                    break
+                if row is not None:
+                    rows.append((key, row))
+        return rows
+
+    def freeze(self) -> None:
+        """Set apart what the next commit writes. What is put from now on belongs to the one after."""
+        with self._mutex:
+            for name in self._names:
+                # A commit that failed left its rows here: they go along again.
+                kept, pending = self._frozen[name], self._pending[name]
+                self._frozen[name] = {**kept, **pending} if kept else pending
+                self._pending[name] = {}
+
+    def commit(self) -> None:
+        """Write what was frozen as one transaction and sync it. Raises OSError; the rows then stay frozen."""
+        changes = {name: sorted(rows.items()) for name, rows in self._frozen.items() if rows}
+        while changes:
+            try:
+                self._write(changes)
+                break
+            except lmdb.MapFullError:
+                self._map_bytes *= 2
+                with self._gate:  # the map may only move while no transaction reads it
+                    self._env.set_mapsize(self._map_bytes)
+            except lmdb.Error as error:
+                raise OSError(f"{self.path}: {error}") from error
+        self._frozen = {name: {} for name in self._names}
+
+    def flush(self) -> None:
+        """Freeze and commit; one caller at a time gets through. Raises OSError."""
+        with self._flush_lock:
+            self.freeze()
+            self.commit()
+
+    def verify(self) -> int:
+        """Check every row; return how many there are. Raises `Corrupt`."""
+        count = 0
+        for name in self._names:
+            with self._gate, self._env.begin(db=self._tables[name]) as txn:
+                for key, sealed in txn.cursor():
+                    self._unsealed(key, sealed)
+                    count += 1
+        return count
+
+    def close(self) -> None:
+        """Commit, and leave a mark by which the next open checks the whole file. Raises OSError."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self.flush()
+        finally:
+            self._env.close()
+        if not (self.path / SUSPECT_MARK).exists():
+            mark = self.path / CLEAN_MARK
+            with mark.open("w") as file:
+                file.write(_file_checksum(self.path / DATA_FILE))
+                file.flush()
+                os.fsync(file.fileno())
+            fsync_directory(self.path)
+
+    def abandon(self) -> None:
+        """Close without committing, as a crash would."""
+        self._open = False
+        self._env.close()
+
+    def _check_marks(self) -> None:
+        """Check the file against the mark of a clean close, and take the mark away while it is open."""
+        if (self.path / SUSPECT_MARK).exists():
+            raise self._fault("a row did not check when it was read")
+        mark = self.path / CLEAN_MARK
+        if mark.exists():
+            data = self.path / DATA_FILE
+            if not data.exists() or mark.read_text() != _file_checksum(data):
+                raise self._fault("the file is not what was closed")
+            mark.unlink()
+            fsync_directory(self.path)
+
+    def _write(self, changes: Mapping[str, Sequence[tuple[bytes, bytes | None]]]) -> None:
+        with self._env.begin(write=True) as txn:
+            for name, rows in changes.items():
+                cursor = txn.cursor(self._tables[name])
+                cursor.putmulti([(key, _sealed(key, row)) for key, row in rows if row is not None])
+                for key, row in rows:
+                    if row is None and cursor.set_key(key):
+                        cursor.delete()
+
+    def _stored(
+        self, cursor: "lmdb.Cursor[bytes]", prefix: bytes, after: bytes, changed: Rows
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield what LMDB holds in the range, without the rows that the overlay changed."""
+        start = max(prefix, after)
+        at_row = cursor.set_range(start) if start else cursor.first()
+        while at_row:
+            key, sealed = cursor.item()
+            if not key.startswith(prefix):
+                return
+            if key > after and key not in changed:
+                yield key, self._unsealed(key, sealed)
+            at_row = cursor.next()
+
+    def _unsealed(self, key: bytes, sealed: bytes) -> bytes:
+        value = sealed[:-4]
+        if zlib.crc32(value, zlib.crc32(key)) != int.from_bytes(sealed[-4:], "little"):
+            # The next start rebuilds instead of meeting the same row again.
+            (self.path / SUSPECT_MARK).touch()
+            raise self._fault(f"the row {key.hex()} does not check")
+        return value
+
+    def _fault(self, why: str) -> Corrupt:
+        return damaged(
+            self.path / DATA_FILE, 0, why, remedy="Start the node again: it is rebuilt from the log"
+        )
+
+
+def check_keys(keys: Iterable[bytes]) -> None:
+    """Raise `WrongState` unless each key can be stored."""
+    for key in keys:
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise WrongState(f"a key of {len(key)} bytes: 1 to {KEY_BYTES_MAX} are possible")
+
+
+def destroy(path: Path) -> None:
+    """Remove closed tables for good."""
+    if path.exists():
+        shutil.rmtree(path)
+        fsync_directory(path.parent)
