@@ -16,6 +16,11 @@ T = TypeVar("T")
 FILE_NAME = "catenet.toml"
 ENVIRONMENT = "CATENET_"
 
+# Below HOME/config: the network's authority, and this node's certificate with its key (mode 0600).
+TLS_CA = "tls/ca.pem"
+TLS_CERTIFICATE = "tls/node.pem"
+TLS_KEY = "tls/node.key"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -1,0 +1,216 @@
+"""`catenet dev`: a network of validators on this machine, in one process tree."""
+
+import asyncio
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import click
+
+from catenet.cli.homes import Layout, make_network, ports_of
+from catenet.cli.output import say
+from catenet.cli.places import Network, note_dev, read_network
+from catenet.cli.ports import require_free
+from catenet.cli.processes import LocalNetwork, read_pid, requests, run_folder, tail, write_pid
+from catenet.cli.shape import FAILURE, Failure, Group
+
+VALIDATORS = 4
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 512 << 20
+FIRST_BLOCK_S = 60.0
+POLL_S = 0.1
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    examples=["catenet dev", "catenet dev --home ./network", "catenet dev kill 3", "catenet dev start 3"],
+    next_step="catenet tx send 'name=Wei' --wait",
+    lazy={
+        "status": ("catenet.cli.dev_control", "status", "Say which validators run and how high they are."),
+        "kill": ("catenet.cli.dev_control", "kill", "End a validator at once, as a crash would (kill -9)."),
+        "start": ("catenet.cli.dev_control", "start", "Start a validator that was killed."),
+        "pause": ("catenet.cli.dev_control", "pause", "Freeze a validator, as a stalled machine would be."),
+        "resume": ("catenet.cli.dev_control", "resume", "Let a paused validator go on."),
+        "logs": ("catenet.cli.dev_control", "logs", "Show what a validator wrote."),
+    },
+)
+@click.option(
+    "--home", type=click.Path(file_okay=False, path_type=Path), help="Keep the data here; go on from it."
+)
+@click.option(
+    "--validators", type=click.IntRange(1, 20), default=VALIDATORS, show_default=True, help="How many."
+)
+@click.option("--port-offset", type=click.IntRange(0, 15_000), default=0, help="Add to every port.")
+@click.pass_context
+def dev(ctx: click.Context, home: Path | None, validators: int, port_offset: int) -> None:
+    """Run a network of validators on this machine, with mTLS between them. Ctrl-C stops it; twice: at once."""
+    if ctx.invoked_subcommand is not None:
+        return
+    folder, where, temporary = choose_home(home, "catenet-dev-")
+    try:
+        network = open_network(folder, validators, port_offset)
+        require_free(ports_of(network))
+        note_dev(folder)
+        say(f"  {len(network.nodes)} validators  chain {network.chain_id}  data in {where}")
+        say(_addresses(network))
+        code = asyncio.run(_serve(LocalNetwork(network)))
+    finally:
+        if temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+    say(
+        "  stopped; the data was temporary (keep it: --home DIR)"
+        if temporary
+        else f"  stopped; the data is in {folder}"
+    )
+    raise SystemExit(code)
+
+
+def choose_home(home: Path | None, prefix: str) -> tuple[Path, str, bool]:
+    """Return the folder for a network, what to call it, and whether it goes at the end."""
+    if home is not None:
+        home.mkdir(parents=True, exist_ok=True)
+        return home.resolve(), str(home), False
+    try:
+        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if roomy else None))
+    except OSError:
+        roomy, folder = False, Path(tempfile.mkdtemp(prefix=prefix))
+    kind = "memory-backed temp dir" if roomy else "temp dir"
+    return folder, f"{kind} {folder} (keep it: --home DIR)", True
+
+
+def open_network(folder: Path, validators: int, port_offset: int) -> Network:
+    """Return the network in a folder; a new one when there is none."""
+    network = read_network(folder)
+    if network is None:
+        chain_id = f"dev-{secrets.token_hex(2)}"
+        return make_network(
+            folder, chain_id=chain_id, layout=Layout(count=validators, port_offset=port_offset)
+        )
+    if (parent := read_pid(run_folder(folder) / "dev.pid")) is not None:
+        raise Failure(
+            f"{folder} is in use by catenet dev (pid {parent.pid}); stop that one, or use another --home"
+        )
+    if len(network.nodes) != validators and validators != VALIDATORS:
+        raise Failure(f"{folder} holds {len(network.nodes)} validators, not {validators}; use another --home")
+    return network
+
+
+def _addresses(network: Network) -> str:
+    first = network.nodes[0]
+    if not first.plaintext:
+        return f"  gRPC      {first.tls} (TLS)"
+    port = first.tls.rpartition(":")[2]
+    return f"  gRPC      {first.plaintext} (plaintext, loopback only; TLS on {port})"
+
+
+async def _serve(local: LocalNetwork) -> int:
+    """Run until a signal. Returns the exit code."""
+    loop = asyncio.get_running_loop()
+    stop, now, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        if stop.is_set():
+            now.set()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGUSR1, asked.set)
+    write_pid(local.run / "dev.pid", _own_pid())
+    began = monotonic()
+    for index in range(len(local.network.nodes)):
+        await local.start(index)
+    async with asyncio.TaskGroup() as tasks:
+        work = [
+            tasks.create_task(_announce(local, began)),
+            tasks.create_task(_answer(local, asked)),
+            *(tasks.create_task(_watch(local, index, stop)) for index in range(len(local.network.nodes))),
+        ]
+        await stop.wait()
+        say("  stopping (Ctrl-C again: at once)")
+        at_once = tasks.create_task(_kill_when(local, now))
+        await local.stop()
+        for task in (*work, at_once):
+            task.cancel()
+    (local.run / "dev.pid").unlink(missing_ok=True)
+    return FAILURE if now.is_set() else 0
+
+
+def _own_pid() -> int:
+    import os
+
+    return os.getpid()
+
+
+async def _kill_when(local: LocalNetwork, now: asyncio.Event) -> None:
+    await now.wait()
+    await local.kill_all()
+
+
+async def _announce(local: LocalNetwork, began: float) -> None:
+    """Say when the first block is there, and who signed it."""
+    found = await first_block(local)
+    if found is None:
+        say(f"  no block after {FIRST_BLOCK_S:.0f} s; see: catenet dev logs 0")
+        return
+    signed = f"{found} of {len(local.network.nodes)} signatures"
+    say(f"  block 1 committed after {monotonic() - began:.1f} s ({signed})")
+
+
+async def first_block(local: LocalNetwork, timeout_s: float = FIRST_BLOCK_S) -> int | None:
+    """Wait for the first block; returns how many signed the newest one, None when the time is over."""
+    from catenet.client.sdk import Client
+    from catenet.types.errors import CatenetError
+
+    targets = [node.plaintext for node in local.network.nodes]
+    try:
+        async with asyncio.timeout(timeout_s), Client(targets) as client:
+            while True:
+                try:
+                    status = await client.status(timeout_s=2.0)
+                    if status.height > 0:
+                        return status.last_commit_signatures
+                except (CatenetError, TimeoutError):
+                    pass
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        return None
+
+
+async def _answer(local: LocalNetwork, asked: asyncio.Event) -> None:
+    """Start the validators that `catenet dev start` asks for."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        for index in requests(local.run, "start"):
+            if index < len(local.network.nodes) and not local.running(index):
+                await local.start(index)
+
+
+async def _watch(local: LocalNetwork, index: int, stop: asyncio.Event) -> None:
+    """Say when a validator ended that nobody ended."""
+    name = local.network.nodes[index].name
+    while True:
+        code = await local.ended(index)
+        if not stop.is_set():
+            reason = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            say(f"  {name} {reason}; start it again: catenet dev start {index}")
+            if code > 0:
+                say(local.tail(index))
+        await _until(lambda: local.running(index))
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        await asyncio.sleep(POLL_S)
+
+
+def last_words(path: Path) -> str:
+    """Return the end of a log, for an error message."""
+    return tail(path)
