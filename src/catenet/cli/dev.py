@@ -1,11 +1,11 @@
 """`catenet dev`: a network of validators on this machine, in one process tree."""
 
 import asyncio
+import os
 import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -15,8 +15,8 @@ from catenet.cli.homes import Layout, make_network, ports_of
 from catenet.cli.output import say
 from catenet.cli.places import Network, note_dev, read_network
 from catenet.cli.ports import require_free
-from catenet.cli.processes import LocalNetwork, read_pid, requests, run_folder, tail, write_pid
-from catenet.cli.shape import FAILURE, Failure, Group
+from catenet.cli.processes import LocalNetwork, read_pid, requests, run_folder, write_pid
+from catenet.cli.shape import INTERRUPTED, Failure, Group
 
 VALIDATORS = 4
 MEMORY = Path("/dev/shm")
@@ -48,7 +48,7 @@ POLL_S = 0.1
 @click.option("--port-offset", type=click.IntRange(0, 15_000), default=0, help="Add to every port.")
 @click.pass_context
 def dev(ctx: click.Context, home: Path | None, validators: int, port_offset: int) -> None:
-    """Run a network of validators on this machine, with mTLS between them. Ctrl-C stops it; twice: at once."""
+    """Run a network of validators on this machine, mTLS between them. Ctrl-C stops it; twice: at once."""
     if ctx.invoked_subcommand is not None:
         return
     folder, where, temporary = choose_home(home, "catenet-dev-")
@@ -62,11 +62,7 @@ def dev(ctx: click.Context, home: Path | None, validators: int, port_offset: int
     finally:
         if temporary:
             shutil.rmtree(folder, ignore_errors=True)
-    say(
-        "  stopped; the data was temporary (keep it: --home DIR)"
-        if temporary
-        else f"  stopped; the data is in {folder}"
-    )
+    say("  stopped; the data was temporary (keep it: --home DIR)" if temporary else f"  data is in {folder}")
     raise SystemExit(code)
 
 
@@ -114,15 +110,18 @@ async def _serve(local: LocalNetwork) -> int:
     loop = asyncio.get_running_loop()
     stop, now, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    def end() -> None:
+    codes: list[int] = []
+
+    def end(code: int) -> None:
+        codes.append(code)
         if stop.is_set():
             now.set()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGINT, end, INTERRUPTED)
+    loop.add_signal_handler(signal.SIGTERM, end, 0)
     loop.add_signal_handler(signal.SIGUSR1, asked.set)
-    write_pid(local.run / "dev.pid", _own_pid())
+    write_pid(local.run / "dev.pid", os.getpid())
     began = monotonic()
     for index in range(len(local.network.nodes)):
         await local.start(index)
@@ -139,13 +138,7 @@ async def _serve(local: LocalNetwork) -> int:
         for task in (*work, at_once):
             task.cancel()
     (local.run / "dev.pid").unlink(missing_ok=True)
-    return FAILURE if now.is_set() else 0
-
-
-def _own_pid() -> int:
-    import os
-
-    return os.getpid()
+    return codes[0]
 
 
 async def _kill_when(local: LocalNetwork, now: asyncio.Event) -> None:
@@ -203,14 +196,4 @@ async def _watch(local: LocalNetwork, index: int, stop: asyncio.Event) -> None:
             say(f"  {name} {reason}; start it again: catenet dev start {index}")
             if code > 0:
                 say(local.tail(index))
-        await _until(lambda: local.running(index))
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.sleep(POLL_S)
-
-
-def last_words(path: Path) -> str:
-    """Return the end of a log, for an error message."""
-    return tail(path)
+        await local.begun(index)

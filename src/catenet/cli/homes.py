@@ -20,7 +20,7 @@ from catenet.node.config import (
     PeerConfig,
     to_toml,
 )
-from catenet.security.ca import KeyPair, issue_node, make_ca, write_pair
+from catenet.security.ca import KeyPair, issue_node, make_ca, spiffe_id, write_pair
 from catenet.storage.home import Home, write_file, write_private
 
 LOOPBACK = "127.0.0.1"
@@ -71,13 +71,17 @@ class _Member:
 
 def make_network(folder: Path, *, chain_id: str, layout: Layout, power: int = POWER) -> Network:
     """Make the homes `node0`, `node1`, ... in a folder. Fails when there is something in the way."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # Everything that can be refused is refused before anything is written.
+    spiffe_id(chain_id=chain_id, name="node0")
     folder = folder.resolve()
     members = [_member(f"node{index}") for index in range(layout.count)]
     homes = [Home(folder / member.name) for member in members]
     for home in homes:
         if home.root.exists():
             raise Failure(f"{home.root} is there already; choose another folder, or remove it first")
+    if (folder / "ca").exists():
+        raise Failure(f"{folder / 'ca'} is there already; choose another folder, or remove it first")
+    folder.mkdir(parents=True, exist_ok=True)
     now_ns = time.time_ns()
     ca = _authority(folder, chain_id, now_ns)
     genesis = _genesis(members, chain_id=chain_id, power=power, now_ns=now_ns)
@@ -95,6 +99,7 @@ def make_home(root: Path, *, chain_id: str, name: str, layout: Layout, power: in
     home = Home(root)
     if home.config.exists():
         raise Failure(f"{root} is a home already; choose another --home")
+    spiffe_id(chain_id=chain_id, name=name)
     member, now_ns = _member(name), time.time_ns()
     ca = make_ca(chain_id=chain_id, now_ns=now_ns)
     config = _config(0, [member], layout)

@@ -36,10 +36,12 @@ def root() -> None:
     """Catenet: a ledger that several organisations keep together, over gRPC."""
 
 
-def run(arguments: list[str] | None = None) -> int:
+def run(
+    arguments: list[str] | None = None, command: click.Command | None = None, name: str = "catenet"
+) -> int:
     """Run one command line (default: that of the process) and return its exit code."""
     try:
-        code: object = root.main(args=arguments, prog_name="catenet", standalone_mode=False)
+        code: object = (command or root).main(args=arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help(), err=True)
         return USAGE

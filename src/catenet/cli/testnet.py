@@ -15,7 +15,7 @@ from catenet.cli.shape import Command
     cls=Command,
     examples=[
         "catenet testnet --output ./network",
-        "catenet testnet --output ./network --host a.example --host b.example --host c.example --host d.example",
+        "catenet testnet --output ./network --validators 2 --host a.example --host b.example",
     ],
     next_step="catenet start --home OUTPUT/node0 (one for each node)",
 )
@@ -49,11 +49,9 @@ def testnet(
     layout = Layout(count=validators, port_offset=port_offset, hosts=hosts, plaintext=plaintext)
     chain = chain_id or f"test-{secrets.token_hex(2)}"
     network = make_network(output, chain_id=chain, layout=layout, power=power)
-    rows = [
-        (node.name, str(network.home / node.home), f"TLS {node.tls}", f"peers {node.peer}")
-        for node in network.nodes
-    ]
-    text = f"chain {chain}  authority {network.home / network.ca} (keep {network.home / 'ca' / 'ca.key'} safe)\n{table(rows)}"
+    rows = [(n.name, str(network.home / n.home), f"TLS {n.tls}", f"peers {n.peer}") for n in network.nodes]
+    key = network.home / "ca" / "ca.key"
+    text = f"chain {chain}  authority {network.home / network.ca} (keep {key} safe)\n{table(rows)}"
     value: dict[str, object] = {
         "chain_id": chain,
         "ca": str(network.home / network.ca),
