@@ -25,7 +25,7 @@ class Assembled:
     tx_ids: Sequence[TxId]
     """sha256 of each transaction, in order."""
     data_hash: bytes
-    """Merkle root over `tx_ids`, to be compared with `header.data_hash`: the transactions need no second hashing."""
+    """Merkle root over `tx_ids`, to compare with `header.data_hash` without hashing transactions again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The compact block breaks a rule of manifests (2.4) or does not parse: it says nothing about its block id."""
+    """The compact block breaks a rule of manifests (2.4) or does not parse: it says nothing of its id."""
 
     reason: str
 

@@ -85,6 +85,8 @@ class Skip:
     """The sender's batches up to `to` are freed or expired: do not wait for them (D2). Travels on BULK."""
 
     to: int
+    incarnation: int = 0
+    """The stream that `to` is a number of; 0: the one that the receiver knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

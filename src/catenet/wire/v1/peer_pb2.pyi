@@ -193,10 +193,12 @@ class Batch(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., seq: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Skip(_message.Message):
-    __slots__ = ("to",)
+    __slots__ = ("to", "incarnation")
     TO_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     to: int
-    def __init__(self, to: _Optional[int] = ...) -> None: ...
+    incarnation: int
+    def __init__(self, to: _Optional[int] = ..., incarnation: _Optional[int] = ...) -> None: ...
 
 class Wanted(_message.Message):
     __slots__ = ("digests", "block_ids", "height")
