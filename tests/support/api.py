@@ -131,6 +131,7 @@ class MemoryNode:
         self.waiting: set[TxId] = set()
         self.in_flight = 0
         self.in_flight_max = 0
+        self._entered = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -145,6 +146,7 @@ class MemoryNode:
         self.waiting.update(map(tx_id, txs))
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
+        self._entered.set()
         try:
             await self.gate.wait()
         finally:
@@ -158,6 +160,12 @@ class MemoryNode:
             refused=tuple(TxRefusal(index=index, code=3, reason="told to refuse") for index in refused),
             committed=tuple(map(self._committed, taken)) if level is Level.COMMITTED else (),
         )
+
+    async def entered(self, count: int) -> None:
+        """Wait until `count` submissions are in processing."""
+        while self.in_flight < count:
+            self._entered.clear()
+            await self._entered.wait()
 
     async def query(self, requests: Sequence[tuple[str, bytes]]) -> Sequence[QueryResult]:
         return [

@@ -17,7 +17,7 @@ from catenet.api.limits import Limits
 from catenet.api.services import public_services
 from catenet.types.errors import InvalidInput, WrongState
 from catenet.types.ports import Gateway
-from catenet.wire import tls_floor
+from catenet.wire.grpc_runner import ServerRunner
 from catenet.wire.grpc_server import server_options
 
 STREAMS_MAX = 100
@@ -29,8 +29,8 @@ WINDOW_BYTES = 1024 * 1024
 CONNECTION_AGE_S = 3600
 """After this long a client is asked to connect again."""
 
-REOPEN_S = 0.2
-"""Pause between two attempts to open the ports again after the server's loop ended."""
+CALLS_MAX = 2000
+"""Calls at once on one port; one more is refused with RESOURCE_EXHAUSTED."""
 
 log = logging.getLogger(__name__)
 
@@ -64,58 +64,57 @@ class PublicServer:
         accepting: Callable[[], bool] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Raise `InvalidInput` for a plaintext listener on an address that others can reach.
+        """Raise `InvalidInput` for plaintext where others can reach it, `WrongState` without a certificate.
 
         `accepting` says whether the node can accept work now; by default: when it is not catching up.
         """
         for listener in listeners:
             _check(listener)
-        self._listeners = tuple(listeners)
         self._drain = Drain()
-        self._handlers = public_services(
+        handlers = public_services(
             gateway,
             accepting=accepting or (lambda: not gateway.status().catching_up),
             drain=self._drain,
             limits=limits or Limits(),
         )
-        self._server: grpc.aio.Server | None = None
-        self._addresses: tuple[str, ...] = ()
+        self._hosts = tuple(listener.address.rpartition(":")[0] for listener in listeners)
+        self._runners = tuple(
+            ServerRunner(
+                address=listener.address,
+                handlers=handlers,
+                options=server_options(
+                    streams_max=STREAMS_MAX, window_bytes=WINDOW_BYTES, age_s=CONNECTION_AGE_S
+                ),
+                credentials=None if listener.tls is None else _credentials(listener.tls),
+                calls_max=CALLS_MAX,
+            )
+            for listener in listeners
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where it listens, one `host:port` per listener, with the real port."""
-        return self._addresses
+        return tuple(f"{host}:{runner.port}" for host, runner in zip(self._hosts, self._runners, strict=True))
+
+    @property
+    def restarts(self) -> int:
+        """How often a port had to be opened again because its server ended."""
+        return sum(runner.restarts for runner in self._runners)
 
     async def start(self) -> None:
-        """Open the ports. Raises `WrongState` when one is taken or a certificate cannot be read."""
-        server = grpc.aio.server(
-            handlers=self._handlers,
-            options=server_options(
-                streams_max=STREAMS_MAX, window_bytes=WINDOW_BYTES, age_s=CONNECTION_AGE_S
-            ),
-        )
-        # The addresses of the first opening hold for every other: a restart must not move the ports.
-        wanted = self._addresses or tuple(listener.address for listener in self._listeners)
-        self._addresses = tuple(
-            _open(server, address, listener.tls)
-            for address, listener in zip(wanted, self._listeners, strict=True)
-        )
-        await server.start()
-        self._server = server
+        """Open the ports, all or none. Raises `WrongState` when one cannot be had."""
+        for address, runner in zip(self.addresses, self._runners, strict=True):
+            try:
+                await runner.start()
+            except WrongState:
+                await self.stop(0)
+                raise WrongState(f"cannot listen on {address}: {_why_not(address)}") from None
 
     async def run(self) -> None:
-        """Watch over the server until `stop`: should its loop end, the ports open again within a second."""
-        while (server := self._server) is not None:
-            try:
-                await server.wait_for_termination()
-            except (
-                Exception
-            ):  # The supervisor of this port: whatever ended the loop, the node goes on serving.
-                log.exception("public_server_failed")
-            if self._drain.started:
-                return
-            log.error("public_server_ended: opening %s again", ", ".join(self._addresses))
-            await self._reopen()
+        """Watch over the ports until `stop`: should a server end, its port opens again within a second."""
+        async with asyncio.TaskGroup() as group:
+            for runner in self._runners:
+                group.create_task(runner.run())
 
     def drain(self) -> None:
         """Take no new work: health says NOT_SERVING, streams end, calls in flight go on."""
@@ -124,18 +123,9 @@ class PublicServer:
     async def stop(self, grace_s: float) -> None:
         """Drain, give calls in flight `grace_s` seconds, and close the ports."""
         self.drain()
-        if self._server is not None:
-            await self._server.stop(grace_s)
-
-    async def _reopen(self) -> None:
-        while not self._drain.started:
-            try:
-                await self.start()
-            except WrongState as fault:
-                log.error("public_server_not_open: %s", fault)
-                await asyncio.sleep(REOPEN_S)
-            else:
-                return
+        async with asyncio.TaskGroup() as group:
+            for runner in self._runners:
+                group.create_task(runner.stop(grace_s))
 
 
 def _check(listener: Listener) -> None:
@@ -160,19 +150,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _open(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
-    """Open one port and return its real address."""
-    try:
-        if tls is None:
-            port = server.add_insecure_port(address)
-        else:
-            tls_floor.require()
-            port = server.add_secure_port(address, _credentials(tls))
-    except RuntimeError:
-        raise WrongState(f"cannot listen on {address}: {_why_not(address)}") from None
-    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _why_not(address: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -23,7 +23,7 @@ RETRIES_PER_S: Final = 20
 """All calls of one client together may retry so often: who recovers is not trampled down."""
 
 A = TypeVar("A", bound=Message)
-Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+Unary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
 
 class Pauses:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
@@ -14,7 +14,7 @@ from catenet.types.errors import CatenetError, NotFound, PastTip, Unavailable
 from catenet.wire.seed import blockchain_pb2 as seed
 from catenet.wire.status import error_of
 
-_Method = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+_Method: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[bytes, bytes]"
 METHOD: Final = "/blockchain.BlockSyncService/SyncBlocks"
 DATA_FIELD: Final = 2
 """Of the block's proto message: `Data{txs}`."""

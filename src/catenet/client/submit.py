@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
@@ -31,8 +31,8 @@ WINDOW_BYTES: Final = 4 * 1024 * 1024
 
 BatchSource = AsyncIterable[Sequence[bytes]] | Iterable[Sequence[bytes]]
 OnAck = Callable[[BatchReceipt], None]
-_Method = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
-_Call = grpc.aio.StreamStreamCall[bytes, bytes]
+_Method: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
+_Call: TypeAlias = "grpc.aio.StreamStreamCall[bytes, bytes]"
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ PING_INTERVAL_MIN_MS = 4000
 
 Option: TypeAlias = tuple[str, int | str]
 Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
-Handler: TypeAlias = grpc.RpcMethodHandler[bytes, bytes]
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
