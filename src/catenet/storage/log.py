@@ -232,6 +232,10 @@ class Log:
                     segment_path(self.directory, number).unlink()
                     fsync_directory(self.directory)
 
+    def stop(self) -> None:
+        """Take nothing more, for ever: what depends on the log failed elsewhere."""
+        self._failed = True
+
     def close(self) -> None:
         """Mark the end, so that damage to the last group is told from a torn write, and close the files."""
         if self._descriptor < 0:

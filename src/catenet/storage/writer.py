@@ -114,6 +114,7 @@ class Writer:
             failure = error
         finally:
             if not clean:
+                self._journal.stop()
                 with self._wake:
                     self._error = failure
                     self._queue.clear()
