@@ -66,13 +66,15 @@ def dev(ctx: click.Context, home: Path | None, validators: int, port_offset: int
     raise SystemExit(code)
 
 
-def choose_home(home: Path | None, prefix: str) -> tuple[Path, str, bool]:
+def choose_home(
+    home: Path | None, prefix: str, *, bytes_min: int = MEMORY_BYTES_MIN
+) -> tuple[Path, str, bool]:
     """Return the folder for a network, what to call it, and whether it goes at the end."""
     if home is not None:
         home.mkdir(parents=True, exist_ok=True)
         return home.resolve(), str(home), False
     try:
-        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+        roomy = shutil.disk_usage(MEMORY).free >= bytes_min
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if roomy else None))
     except OSError:
         roomy, folder = False, Path(tempfile.mkdtemp(prefix=prefix))

@@ -57,7 +57,26 @@ def run(
     except CatenetError as error:
         click.echo(f"error: {error}", err=True)
         return _exit_code(error)
+    except BaseExceptionGroup as group:
+        return _of_group(group)
     return code if isinstance(code, int) else OK
+
+
+def _of_group(group: BaseException) -> int:
+    """Return the exit code of a task group's fault: that of its only member; several are a bug."""
+    while isinstance(group, BaseExceptionGroup) and len(group.exceptions) == 1:
+        group = group.exceptions[0]
+    match group:
+        case click.ClickException():
+            group.show()
+            return group.exit_code
+        case CatenetError():
+            click.echo(f"error: {group}", err=True)
+            return _exit_code(group)
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case _:
+            raise group
 
 
 def _exit_code(error: CatenetError) -> int:
