@@ -27,6 +27,13 @@ from catenet.chain.time import median_time
 from catenet.chain.validators import InvalidUpdate, ValidatorSet
 
 
+_BLOCK_RESERVE = 11
+_HEADER_RESERVE = 626
+_COMMIT_RESERVE = 94
+_COMMIT_SIG_RESERVE = 111
+"""An ed25519 entry at its largest, with its key and length."""
+
+
 class InvalidBlock(ValueError):
     """A block that breaks a rule of the format: `reason` says which."""
 
@@ -146,6 +153,18 @@ def block_time(state: ChainState, last_commit: Commit) -> int:
     if state.last_validators is None:
         return state.last_time_ns
     return median_time(last_commit, state.last_validators)
+
+
+def max_data_bytes(state: ChainState, *, evidence_bytes: int = 0) -> int:
+    """Return how many bytes the encoded `Data` of the next block may have (chain-format.md 1.10).
+
+    `evidence_bytes` is the length of the encoded `EvidenceList`. Negative when there is no room at all.
+    """
+    signers = 0 if state.last_validators is None else len(state.last_validators)
+    # The reserve for the header was made for an application hash of 32 bytes.
+    header = _HEADER_RESERVE + max(0, len(state.app_hash) - 32)
+    commit = _COMMIT_RESERVE + signers * _COMMIT_SIG_RESERVE
+    return state.params.block_bytes - _BLOCK_RESERVE - header - commit - evidence_bytes
 
 
 def make_header(

@@ -18,8 +18,6 @@ from catenet.chain.encoding import (
     uvarint,
 )
 
-MAX_SIGNATURE_BYTES = 64
-
 
 class VoteType(IntEnum):
     """What is signed: the numbers of the format."""
