@@ -63,7 +63,7 @@ class ConsensusConfig:
     """Between two Status while there is work (G1); with more than 20 validators at least one second."""
     idle_status_us: int = 5_000_000
     min_block_interval_us: int = 20_000
-    """Kept by the proposer (2.7); with more than 20 validators at least 200 ms; at most a quarter of propose."""
+    """Kept by the proposer (2.7); above 20 validators at least 200 ms; at most a quarter of `propose_us`."""
     proof_delay_us: int = 200_000
     heartbeat_us: int = 10_000_000
     """A block at least this often (2.7 f); 0: never for that reason."""
@@ -185,7 +185,7 @@ class BuildBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckBlock:
-    """Ask the application's opinion on a block whose header rules hold, once per block; `AppVerdict` comes back."""
+    """Ask the application's opinion, once, on a block whose header rules hold; `AppVerdict` comes back."""
 
     height: int
     block_hash: bytes
@@ -194,7 +194,7 @@ class CheckBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """What is missing at this moment, the whole of it (G5). Sent again, sources turned, until nothing is missing."""
+    """What is missing at this moment, the whole of it (G5). Comes again, sources turned, while it is."""
 
     digests: tuple[Digest, ...]
     block_hashes: tuple[bytes, ...]
@@ -233,8 +233,10 @@ class Behind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeculativeFetch:
-    """A single peer claims to be ahead and nothing moves here (G9): fetch the next blocks from it by block sync
-    while this machine still votes; a verified commit is the proof."""
+    """A single peer claims to be ahead and nothing moves here (G9).
+
+    Fetch the next blocks from it by block sync while this machine still votes: a verified commit is proof.
+    """
 
     peer: Address
     height: int
