@@ -26,7 +26,6 @@ from catenet.chain.results import results_hash
 from catenet.chain.time import median_time
 from catenet.chain.validators import InvalidUpdate, ValidatorSet
 
-
 _BLOCK_RESERVE = 11
 _HEADER_RESERVE = 626
 _COMMIT_RESERVE = 94
