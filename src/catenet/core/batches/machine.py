@@ -34,6 +34,9 @@ _ANSWER_BYTES = 3 * 1024 * 1024
 """Payload bytes in one answer to a fetch, so that it stays below 4 MiB."""
 
 
+LEFT = "this validator left the set: look the transaction up"
+
+
 class Batches:
     """The pool of batches of one node. `author` is its validator address; None: it only observes."""
 
@@ -119,7 +122,7 @@ class Batches:
             return []
         if was_member and not self.accepting:
             # 6: an author that leaves the set hands what it has not ordered back to its clients.
-            return self._own.abandon("this validator left the set: look the transaction up")
+            return self._own.abandon(LEFT)
         return self._own.advance(now)
 
     @property
@@ -149,6 +152,8 @@ class Batches:
         """
         assert self._own is not None, "observers have no stream of their own"
         outputs = self._own.enqueue(ticket, client, txs, ids, joined, now.mono_us)
+        if not self.accepting:
+            return [*outputs, *self._own.abandon(LEFT)]
         return [*outputs, *self._own.advance(now), *self._watch_age(now)]
 
     def pending_ids(self, ids: Sequence[TxId]) -> dict[TxId, None]:
@@ -158,6 +163,10 @@ class Batches:
         if pending.keys().isdisjoint(ids) and buffered.keys().isdisjoint(ids):
             return {}
         return dict.fromkeys([tx_id for tx_id in ids if tx_id in pending or tx_id in buffered])
+
+    def committed_ids(self, ids: Sequence[TxId]) -> dict[TxId, None]:
+        """Return those ids that a next block must not repeat (5.6)."""
+        return self._store.committed(ids)
 
     def has(self, tx_id: TxId) -> bool:
         """Whether a transaction waits here for a block."""
@@ -400,7 +409,7 @@ class Batches:
         manifest: Sequence[Segment],
         now: Instant,
     ) -> list[Output]:
-        """A block is final: it spends transactions, not batches (D6). `manifest`: empty when it was synced."""
+        """A block is final: it spends transactions, not batches (D6). `manifest` is empty after sync."""
         freed = self._store.decide(height, time_ns, ids)
         residue.note_left_out(self._store, self._holders, proposer, manifest)
         outputs = released(freed)
