@@ -1,7 +1,6 @@
-"""A gRPC server that binds with a clear error and is made anew when its serving loop dies. No service lives here."""
+"""A gRPC server that binds with a clear error and is made anew when its loop dies. No service lives here."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -87,9 +86,15 @@ class ServerRunner:
             await server.stop(grace_s)
 
     async def _restart(self, dead: grpc.aio.Server) -> None:
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(0.2):
                 await dead.stop(0)
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            # The stop waits for the loop that was cancelled and hands its end on; ours is another matter.
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
         for attempt in range(RESTART_TRIES):
             try:
                 await self.start()

@@ -1,0 +1,266 @@
+"""`catenet.v1.Query`: every method, its bounds, and how an answer is cut."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from catenet.api.limits import Limits
+from catenet.chain.block import Block
+from catenet.chain.commit import Commit
+from catenet.chain.merkle import Proof
+from catenet.wire.v1 import query_pb2 as pb
+from support.api import FAILING, MemoryNode, serving, tx_id
+
+A = TypeVar("A", bound=Message)
+
+
+class Caller:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    async def ask(self, name: str, request: Message, answer: type[A]) -> A:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            f"/catenet.v1.Query/{name}"
+        )
+        return answer.FromString(await call(request.SerializeToString(), timeout=5))
+
+    async def refusal(self, name: str, request: Message) -> tuple[grpc.StatusCode, str]:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.ask(name, request, pb.StatusResponse)
+        return caught.value.code(), caught.value.details() or ""
+
+
+Body = Callable[[MemoryNode, Caller], Awaitable[None]]
+
+
+def drive(body: Body, limits: Limits | None = None) -> None:
+    async def main() -> None:
+        node = MemoryNode()
+        async with (
+            serving(node, limits=limits) as server,
+            grpc.aio.insecure_channel(server.addresses[0]) as channel,
+            asyncio.timeout(10),
+        ):
+            await body(node, Caller(channel))
+
+    asyncio.run(main())
+
+
+def test_status_says_how_the_node_stands() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        before = await caller.ask("Status", pb.StatusRequest(), pb.StatusResponse)
+        assert (before.height, before.last_commit_signatures) == (0, 0)
+        newest = node.ledger.commit([b"a=1"])
+        status = await caller.ask("Status", pb.StatusRequest(), pb.StatusResponse)
+        assert (status.height, status.block_hash) == (1, newest.block_id.hash)
+        assert (status.chain_id, status.waiting_for) == ("test-chain", "10 more power of 40")
+        assert status.software.startswith("catenet/")
+        assert status.last_commit_signatures == 3
+        (peer,) = status.validators
+        assert (peer.name, peer.validator, peer.connected, peer.power) == ("other", True, True, 10)
+
+    drive(body)
+
+
+def test_a_block_by_height_by_hash_and_the_newest() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        assert (await caller.refusal("GetBlock", pb.GetBlockRequest()))[0] is grpc.StatusCode.OUT_OF_RANGE
+        first = node.ledger.commit([b"a=1", b"b=2"])
+        second = node.ledger.commit([b"c=3"])
+        block = await caller.ask("GetBlock", pb.GetBlockRequest(height=1), pb.Block)
+        assert (block.height, block.hash, block.block) == (1, first.block_id.hash, first.raw)
+        assert Commit.decode(block.commit) == first.commit
+        assert list(block.transaction_ids) == [tx_id(b"a=1"), tx_id(b"b=2")]
+        assert block.time_ns == Block.decode(first.raw).header.time_ns
+        by_hash = await caller.ask("GetBlock", pb.GetBlockRequest(hash=second.block_id.hash), pb.Block)
+        assert by_hash.height == 2
+        assert (await caller.ask("GetBlock", pb.GetBlockRequest(height=0), pb.Block)).height == 2
+        assert await caller.refusal("GetBlock", pb.GetBlockRequest(height=3)) == (
+            grpc.StatusCode.OUT_OF_RANGE,
+            "height 3 is out of range: the tip is 2",
+        )
+        assert await caller.refusal("GetBlock", pb.GetBlockRequest(hash=bytes(32))) == (
+            grpc.StatusCode.NOT_FOUND,
+            f"no block has the hash {bytes(32).hex()}",
+        )
+        assert await caller.refusal("GetBlock", pb.GetBlockRequest(hash=b"short")) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "a block hash has 32 bytes, not 5",
+        )
+        node.ledger.lowest = 2
+        assert (await caller.refusal("GetBlock", pb.GetBlockRequest(height=1)))[
+            0
+        ] is grpc.StatusCode.NOT_FOUND
+
+    drive(body)
+
+
+def test_ids_are_left_out_where_the_answer_would_be_too_large() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.ledger.commit([b"a=1", b"b=2"])
+        block = await caller.ask("GetBlock", pb.GetBlockRequest(height=1), pb.Block)
+        assert len(block.block) > 0
+        assert list(block.transaction_ids) == []
+
+    drive(body, Limits(answer_bytes=64))
+
+
+def test_blocks_of_a_range_are_cut_to_the_tip_and_to_what_fits() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        for n in range(6):
+            node.ledger.commit([bytes([n]) * 1000])
+
+        async def heights(first: int, last: int) -> list[int]:
+            request = pb.GetBlocksByHeightRequest(first=first, last=last)
+            answer = await caller.ask("GetBlocksByHeight", request, pb.BlocksResponse)
+            return [block.height for block in answer.blocks]
+
+        assert await heights(5, 100) == [5, 6]
+        assert await heights(2, 3) == [2, 3]
+        cut = await heights(1, 6)
+        assert cut == list(range(1, len(cut) + 1))
+        assert 1 < len(cut) < 6
+        for first, last, code in [
+            (0, 3, grpc.StatusCode.OUT_OF_RANGE),
+            (7, 9, grpc.StatusCode.OUT_OF_RANGE),
+            (3, 2, grpc.StatusCode.INVALID_ARGUMENT),
+        ]:
+            request = pb.GetBlocksByHeightRequest(first=first, last=last)
+            assert (await caller.refusal("GetBlocksByHeight", request))[0] is code
+
+    drive(body, Limits(answer_bytes=6000))
+
+
+def test_a_transaction_with_its_proof() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        txs = [b"a=1", FAILING + b"x", b"c=3"]
+        stored = node.ledger.commit(txs)
+        request = pb.GetTransactionRequest(id=tx_id(txs[1]), prove=True)
+        found = await caller.ask("GetTransaction", request, pb.TransactionResult)
+        assert (found.found, found.pending) == (True, False)
+        assert (found.height, found.index, found.code, found.log) == (1, 1, 7, "told to fail")
+        assert found.transaction == txs[1]
+        proof = Proof(
+            total=found.proof.total,
+            index=found.proof.index,
+            leaf_hash=found.proof.leaf_hash,
+            aunts=tuple(found.proof.aunts),
+        )
+        data_hash = Block.decode(stored.raw).header.data_hash
+        assert proof.verify(data_hash, tx_id(txs[1]))
+        assert not proof.verify(data_hash, tx_id(txs[0]))
+        plain = await caller.ask(
+            "GetTransaction", pb.GetTransactionRequest(id=tx_id(txs[0])), pb.TransactionResult
+        )
+        assert plain.data == b"did a=1"
+        assert not plain.HasField("proof")
+
+    drive(body)
+
+
+def test_unknown_pending_and_pruned_transactions() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.waiting.add(tx_id(b"w"))
+        request = pb.GetTransactionRequest(id=tx_id(b"w"))
+        waiting = await caller.ask("GetTransaction", request, pb.TransactionResult)
+        assert (waiting.found, waiting.pending) == (False, True)
+        request = pb.GetTransactionRequest(id=tx_id(b"u"))
+        unknown = await caller.ask("GetTransaction", request, pb.TransactionResult)
+        assert (unknown.found, unknown.pending) == (False, False)
+        node.ledger.commit([b"a=1"])
+        node.ledger.commit([b"b=1"])
+        node.ledger.lowest = 2
+        request = pb.GetTransactionRequest(id=tx_id(b"a=1"), prove=True)
+        pruned = await caller.ask("GetTransaction", request, pb.TransactionResult)
+        assert (pruned.found, pruned.height, pruned.transaction) == (True, 1, b"")
+        assert not pruned.HasField("proof")
+        assert await caller.refusal("GetTransaction", pb.GetTransactionRequest(id=b"x")) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "a transaction id has 32 bytes, not 1",
+        )
+
+    drive(body)
+
+
+def test_transactions_answer_in_the_order_asked() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        txs = [b"n=%d" % n for n in range(20)]
+        for n in range(0, 20, 2):
+            node.ledger.commit(txs[n : n + 2])
+        node.ledger.reads = 0
+        ids = [tx_id(tx) for tx in [*reversed(txs), b"unknown"]]
+        answer = await caller.ask(
+            "GetTransactions", pb.GetTransactionsRequest(ids=ids), pb.TransactionsResponse
+        )
+        assert [one.id for one in answer.results] == ids
+        assert [one.transaction for one in answer.results] == [*reversed(txs), b""]
+        assert node.ledger.reads == 10, "one read a block, not one a transaction"
+
+    drive(body)
+
+
+def test_transactions_are_bounded_in_count_bytes_and_reads() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        txs = [bytes([n]) * 300 for n in range(1, 9)]
+        node.ledger.commit(txs[:4])
+        node.ledger.commit(txs[4:])
+
+        async def count(ids: list[bytes]) -> int:
+            request = pb.GetTransactionsRequest(ids=ids)
+            return len((await caller.ask("GetTransactions", request, pb.TransactionsResponse)).results)
+
+        ids = [tx_id(tx) for tx in txs]
+        assert await count(ids[:2]) == 2
+        assert await count(ids[:4]) == 2, "cut at 1000 bytes"
+        assert await count([bytes(32)] * 8) == 8
+        code, text = await caller.refusal("GetTransactions", pb.GetTransactionsRequest(ids=[bytes(32)] * 9))
+        assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT, "9 ids in one request; the limit is 8")
+
+    drive(body, Limits(answer_bytes=1000, items=8))
+
+
+def test_a_look_up_reads_a_bounded_number_of_blocks() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        txs = [bytes([n]) * 2000 for n in range(1, 9)]
+        for tx in txs:
+            node.ledger.commit([tx])
+        node.ledger.reads = 0
+        request = pb.GetTransactionsRequest(ids=[tx_id(tx) for tx in txs])
+        answer = await caller.ask("GetTransactions", request, pb.TransactionsResponse)
+        assert len(answer.results) == node.ledger.reads == 3
+
+    drive(body, Limits(read_bytes=6000))
+
+
+def test_queries_reach_the_application() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.ledger.commit([b"a=1"])
+        one = await caller.ask("Query", pb.QueryRequest(path="/key", data=b"a"), pb.QueryResponse)
+        assert (one.key, one.value, one.height) == (b"a", b"/key/a", 1)
+        request = pb.QueryManyRequest(path="p", data=[b"x", b"", b"z"])
+        many = await caller.ask("QueryMany", request, pb.QueryManyResponse)
+        assert [result.value for result in many.results] == [b"p/x", b"p/", b"p/z"]
+        none = await caller.ask("QueryMany", pb.QueryManyRequest(path="p"), pb.QueryManyResponse)
+        assert list(none.results) == []
+
+    drive(body)
+
+
+def test_query_many_is_bounded_in_count_and_bytes() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.value = bytes(400)
+        request = pb.QueryManyRequest(path="p", data=[b"x"] * 8)
+        assert len((await caller.ask("QueryMany", request, pb.QueryManyResponse)).results) == 2
+        node.value = bytes(4000)
+        assert len((await caller.ask("QueryMany", request, pb.QueryManyResponse)).results) == 1
+        request = pb.QueryManyRequest(path="p", data=[b"x"] * 9)
+        assert await caller.refusal("QueryMany", request) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "9 queries in one request; the limit is 8",
+        )
+
+    drive(body, Limits(answer_bytes=1000, items=8))
