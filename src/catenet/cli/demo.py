@@ -1,6 +1,6 @@
-"""`scripts/demo`: four validator processes order real records; one of them is killed and comes back.
+"""`catenet demo`: four validator processes order real records; one of them is killed and comes back.
 
-Runs as `python -m catenet.cli.demo`. The parts are in `flights`, `demo_run` and `demo_check`.
+`scripts/demo` runs it from a fresh clone. The parts are in `flights`, `demo_run` and `demo_check`.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from catenet.cli.places import read_network
 from catenet.cli.ports import free_offset, holder, is_free
 from catenet.cli.processes import LocalNetwork
 from catenet.cli.proving import read_genesis
-from catenet.cli.root import run
 from catenet.cli.shape import CHECK_FAILED, Command, Failure
 
 VALIDATORS = 4
@@ -32,9 +31,8 @@ BYTES_PER_TX = 12_000
 
 @click.command(
     cls=Command,
-    examples=["scripts/demo", "scripts/demo --limit 0", "scripts/demo --json"],
+    examples=["catenet demo", "catenet demo --limit 0", "catenet demo --json"],
     next_step="catenet dev",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(
     "--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="Departures; 0 is all."
@@ -45,7 +43,7 @@ BYTES_PER_TX = 12_000
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to stdout at the end.")
 @click.option("--keep", is_flag=True, help="Keep temporary data.")
 def demo(limit: int, home: Path | None, as_json: bool, keep: bool) -> None:
-    """Import flight departures of 2013 into a network of four validators, one of which is killed on the way."""
+    """Import flight departures of 2013 into a network of four validators; one is killed on the way."""
     if home is not None and read_network(home) is not None:
         raise Failure(f"{home} holds a network already; choose another --home, or remove it first")
     flights = load_flights(limit)
@@ -144,7 +142,3 @@ def _report(measured: Measured, found: Verdict, *, as_json: bool) -> None:
         click.echo(json.dumps(value))
     else:
         click.echo(table(rows))
-
-
-if __name__ == "__main__":
-    raise SystemExit(run(command=demo, name="scripts/demo"))

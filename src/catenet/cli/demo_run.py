@@ -30,7 +30,7 @@ class Measured:
     seconds: float = 0.0
     """From the first hand-in to the arrival of the block with the last transaction."""
     committed: int = 0
-    latencies: array[float] = field(default_factory=lambda: array("d"))
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
     """Seconds, one for each committed transaction."""
     killed: str = ""
     refused: int = 0
@@ -63,7 +63,7 @@ class Import:
     async def run(self) -> Measured:
         """Import everything; the killed validator is running again when this returns."""
         targets = [node.plaintext for node in self._local.network.nodes]
-        # The follower begins at another node than the sender, so that its own fail-over costs no measured time.
+        # The follower begins at another node than the sender: its own fail-over would cost measured time.
         followed = targets[-1:] + targets[:-1]
         async with Client(targets) as sender, Client(followed) as follower, asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(follower))

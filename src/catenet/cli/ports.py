@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from catenet.cli.shape import Failure
@@ -27,11 +28,7 @@ def holder(port: int) -> str:
     """Say who listens on a port: `name (pid N)`, or what little is known."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [os.readlink(entry) for entry in (process / "fd").iterdir()]
-        except OSError:
-            continue
-        if inodes.intersection(links):
+        if inodes.intersection(_links(process / "fd")):
             return f"{_name(process)} (pid {process.name})"
     return "a process of another user" if inodes else "another process"
 
@@ -52,6 +49,19 @@ def require_free(ports: Sequence[int], *, step: int = 1000) -> None:
     offset = free_offset(ports, step=step)
     advice = f"; try --port-offset {offset}: {taken + offset} is free" if offset is not None else ""
     raise Failure(f"port {taken} is taken by {holder(taken)}{advice}")
+
+
+def _links(folder: Path) -> set[str]:
+    """Return what a process's descriptors lead to, as far as they are still there and ours to see."""
+    found: set[str] = set()
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
+        with suppress(OSError):
+            found.add(os.readlink(folder / name))
+    return found
 
 
 def _inodes(port: int) -> set[str]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "block": ("catenet.cli.reading", "block", "Show a block."),
     "query": ("catenet.cli.reading", "query", "Read the application's committed state."),
     "import": ("catenet.cli.importing", "import_command", "Send the rows of a file as transactions."),
+    "demo": ("catenet.cli.demo", "demo", "Order real flight records while a validator is killed."),
     "config": ("catenet.cli.config", "config", "Show the configuration and where it comes from."),
 }
 
@@ -36,12 +37,10 @@ def root() -> None:
     """Catenet: a ledger that several organisations keep together, over gRPC."""
 
 
-def run(
-    arguments: list[str] | None = None, command: click.Command | None = None, name: str = "catenet"
-) -> int:
+def run(arguments: list[str] | None = None) -> int:
     """Run one command line (default: that of the process) and return its exit code."""
     try:
-        code: object = (command or root).main(args=arguments, prog_name=name, standalone_mode=False)
+        code: object = root.main(args=arguments, prog_name="catenet", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help(), err=True)
         return USAGE
