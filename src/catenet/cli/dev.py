@@ -16,7 +16,7 @@ from catenet.cli.output import say
 from catenet.cli.places import Network, note_dev, read_network
 from catenet.cli.ports import require_free
 from catenet.cli.processes import LocalNetwork, read_pid, requests, run_folder, write_pid
-from catenet.cli.shape import INTERRUPTED, Failure, Group
+from catenet.cli.shape import FAILURE, INTERRUPTED, Failure, Group
 
 VALIDATORS = 4
 MEMORY = Path("/dev/shm")
@@ -108,39 +108,50 @@ def _addresses(network: Network) -> str:
 
 
 async def _serve(local: LocalNetwork) -> int:
-    """Run until a signal. Returns the exit code."""
+    """Run until a signal, or until no validator came up. Returns the exit code."""
     loop = asyncio.get_running_loop()
-    stop, now, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    codes: list[int] = []
-
-    def end(code: int) -> None:
-        codes.append(code)
-        if stop.is_set():
-            now.set()
-        stop.set()
-
-    loop.add_signal_handler(signal.SIGINT, end, INTERRUPTED)
-    loop.add_signal_handler(signal.SIGTERM, end, 0)
+    end, asked = _Ending(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, end.ask, INTERRUPTED)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end.ask, 0)
     loop.add_signal_handler(signal.SIGUSR1, asked.set)
     write_pid(local.run / "dev.pid", os.getpid())
     began = monotonic()
-    for index in range(len(local.network.nodes)):
-        await local.start(index)
-    async with asyncio.TaskGroup() as tasks:
-        work = [
-            tasks.create_task(_announce(local, began)),
-            tasks.create_task(_answer(local, asked)),
-            *(tasks.create_task(_watch(local, index, stop)) for index in range(len(local.network.nodes))),
-        ]
-        await stop.wait()
-        say("  stopping (Ctrl-C again: at once)")
-        at_once = tasks.create_task(_kill_when(local, now))
-        await local.stop()
-        for task in (*work, at_once):
-            task.cancel()
-    (local.run / "dev.pid").unlink(missing_ok=True)
-    return codes[0]
+    try:
+        for index in range(len(local.network.nodes)):
+            await local.start(index)
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(_announce(local, began)),
+                tasks.create_task(_answer(local, asked)),
+                *(tasks.create_task(_watch(local, index, end)) for index in range(len(local.network.nodes))),
+            ]
+            await end.asked.wait()
+            say("  stopping (Ctrl-C again: at once)")
+            at_once = tasks.create_task(_kill_when(local, end.at_once))
+            await local.stop()
+            for task in (*work, at_once):
+                task.cancel()
+    finally:
+        await local.kill_all()
+        (local.run / "dev.pid").unlink(missing_ok=True)
+    return end.code
+
+
+class _Ending:
+    """How the network is asked to end: once to drain, twice at once."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    def ask(self, code: int) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        else:
+            self.code = code
+            self.asked.set()
 
 
 async def _kill_when(local: LocalNetwork, now: asyncio.Event) -> None:
@@ -188,14 +199,17 @@ async def _answer(local: LocalNetwork, asked: asyncio.Event) -> None:
                 await local.start(index)
 
 
-async def _watch(local: LocalNetwork, index: int, stop: asyncio.Event) -> None:
-    """Say when a validator ended that nobody ended."""
+async def _watch(local: LocalNetwork, index: int, end: _Ending) -> None:
+    """Say when a validator ended that nobody ended; when none is left by itself, the network ends."""
     name = local.network.nodes[index].name
     while True:
         code = await local.ended(index)
-        if not stop.is_set():
+        if not end.asked.is_set():
             reason = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
             say(f"  {name} {reason}; start it again: catenet dev start {index}")
             if code > 0:
                 say(local.tail(index))
+                if not local.any_running:
+                    say("  no validator is left")
+                    end.ask(FAILURE)
         await local.begun(index)

@@ -13,6 +13,7 @@ from catenet.cli.places import Network
 LOG = "node.log"
 GRACE_S = 10.0
 TAIL_BYTES = 2000
+TAIL_LINES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class LocalNetwork:
             # A session of its own: Ctrl-C on the terminal reaches only us, and we end them in order.
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "catenet", "start", "--home", str(home), "--with-parent"),
+                *("-m", "catenet", "start", "--home", str(home), "--with-parent", str(os.getpid())),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -146,9 +147,14 @@ class LocalNetwork:
         for child in self._children.values():
             await child.wait()
 
+    @property
+    def any_running(self) -> bool:
+        """Whether at least one validator runs."""
+        return any(self.running(index) for index in self._children)
+
     def tail(self, index: int) -> str:
-        """Return the end of what a validator wrote."""
-        return tail(self.log_path(index))
+        """Return the last lines that a validator wrote."""
+        return "\n".join(tail(self.log_path(index)).splitlines()[-TAIL_LINES:])
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> str:

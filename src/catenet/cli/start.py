@@ -28,11 +28,11 @@ PR_SET_PDEATHSIG = 1
 @click.option(
     "--set", "values", multiple=True, metavar="KEY=VALUE", help="A setting, over environment and file."
 )
-@click.option("--with-parent", is_flag=True, hidden=True, help="End when the parent process ends.")
-def start(home: Path, values: tuple[str, ...], with_parent: bool) -> None:
+@click.option("--with-parent", type=int, hidden=True, help="End when this parent process ends.")
+def start(home: Path, values: tuple[str, ...], with_parent: int | None) -> None:
     """Run the node of a home. Ctrl-C or SIGTERM drains and ends it; a second one ends it at once."""
-    if with_parent:
-        _end_with_parent()
+    if with_parent is not None:
+        _end_with_parent(with_parent)
     config = load(home, environment=os.environ, flags=set_flags(values)).config
     _require_ports(config)
     raise SystemExit(_run(home, config))
@@ -63,9 +63,8 @@ def _require_ports(config: NodeConfig) -> None:
             )
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Ask Linux for SIGTERM when the parent dies, so that no validator outlives its network."""
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit(0)
