@@ -1,7 +1,7 @@
 """The client for scripts: the verbs of `sdk.Client`, blocking. Not for programs that run an event loop."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -80,7 +80,9 @@ class SyncClient:
         """Do `Client.block`."""
         return self._runner.run(self._client.block(which))
 
-    def blocks(self, start: int = 1, end: int | None = None, *, raw: bool = False) -> Iterator[Block]:
+    def blocks(
+        self, start: int = 1, end: int | None = None, *, raw: bool = False
+    ) -> Generator[Block, None, None]:
         """Do `Client.blocks`; without `end` the iterator waits for new blocks for ever."""
         stream = self._client.blocks(start, end, raw=raw)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, aclosing
 from random import Random
 
+import grpc
 import pytest
 
 from catenet.api.limits import Limits
@@ -23,6 +24,8 @@ from catenet.types.errors import (
     Unavailable,
 )
 from catenet.types.events import Level
+from catenet.types.ports import StoredBlock as FinalBlock
+from catenet.wire.grpc_server import Handler
 from support.api import FAILING, REFUSED, Ledger, MemoryNode, serving, tx_id
 
 
@@ -170,9 +173,7 @@ def test_a_stream_batches_and_acknowledges_every_transaction_once() -> None:
         assert [first for first, _ in covered] == [0, *running(count for _, count in covered[:-1])]
         assert sum(count for _, count in covered) == 10_000
         assert all(one.seconds >= 0 and one.reached is Level.REPLICATED for one in receipts)
-        assert [
-            tx for block in range(1, network.ledger.head + 1) for tx in stored(network.ledger, block)
-        ] == txs
+        assert all_txs(network.ledger) == txs
 
     drive(body)
 
@@ -184,10 +185,9 @@ def running(counts: Iterator[int]) -> Iterator[int]:
         yield total
 
 
-def stored(ledger: Ledger, height: int) -> Sequence[bytes]:
-    block = ledger.block(height)
-    assert block is not None
-    return StoredBlock.decode(block.raw).txs
+def all_txs(ledger: Ledger) -> list[bytes]:
+    blocks = [block for height in range(1, ledger.head + 1) if (block := ledger.block(height))]
+    return [tx for block in blocks for tx in StoredBlock.decode(block.raw).txs]
 
 
 def test_an_asynchronous_source_is_sent_without_waiting_for_full_batches() -> None:
@@ -290,9 +290,7 @@ def test_a_stream_goes_on_at_the_next_node_with_the_same_bytes() -> None:
         assert (summary.transactions, summary.resent_batches, summary.failovers) == (400, 40, 1)
         assert [list(sent) for sent, _, _ in second.submitted] == batches, "the order is kept"
         assert sorted(one.sequence for one in receipts) == list(range(1, 41)), "each is acknowledged once"
-        assert [
-            tx for height in range(1, network.ledger.head + 1) for tx in stored(network.ledger, height)
-        ] == txs
+        assert all_txs(network.ledger) == txs
 
     drive(body, nodes=2)
 
@@ -471,7 +469,7 @@ def test_a_block_out_of_order_is_not_handed_on() -> None:
             def head(self) -> int:
                 return 5
 
-            def block(self, height: int):  # type: ignore[no-untyped-def]
+            def block(self, height: int) -> FinalBlock | None:
                 return network.ledger.block(height + 1)
 
         for n in range(6):
@@ -489,14 +487,12 @@ def test_a_block_out_of_order_is_not_handed_on() -> None:
 
 def test_an_answer_that_cannot_be_read_is_corrupt() -> None:
     async def main() -> None:
-        import grpc
-
         server = grpc.aio.server()
 
         async def garbage(request: bytes, context: object) -> bytes:
             return b"\xff\xff"
 
-        handler = grpc.unary_unary_rpc_method_handler(garbage)
+        handler: Handler = grpc.unary_unary_rpc_method_handler(garbage)
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("catenet.v1.Query", {"Status": handler}),)
         )
