@@ -4,7 +4,7 @@ Rebuild first (consensus.md 2.1): a compact block that does not rebuild to the i
 about that id. Missing things make PENDING, never INVALID.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
@@ -12,6 +12,7 @@ from typing import assert_never
 from catenet.chain.commit import BlockID
 from catenet.chain.encoding import DecodeError
 from catenet.chain.header import Header
+from catenet.core.consensus.io import CannotJudge, HeaderCheck
 from catenet.types.assembly import Assembled, BlockAssembler, Broken, Missing
 from catenet.types.batch import Compact
 from catenet.types.ids import Address, Digest
@@ -45,6 +46,7 @@ class BlockEntry:
     missing_since_us: int = 0
     header_judged: bool = False
     header_fault: str | None = None
+    unjudgeable: bool = False
     asked: bool = False
     """The application was asked: that happens once per id."""
     accepted: bool | None = None
@@ -58,11 +60,15 @@ class BlockEntry:
             return Verdict.VALID
         return Verdict.PENDING
 
-    def judge_header(self, check: Callable[[Assembled], str | None]) -> None:
-        """Apply the header rules to the rebuilt block, once."""
-        if not self.header_judged and self.assembled is not None:
-            self.header_fault = check(self.assembled)
-            self.header_judged = True
+    def judge_header(self, check: HeaderCheck) -> None:
+        """Apply the header rules to the rebuilt block, once; missing history leaves it PENDING (E2)."""
+        if self.header_judged or self.unjudgeable or self.assembled is None:
+            return
+        verdict = check(self.assembled)
+        if isinstance(verdict, CannotJudge):
+            self.unjudgeable = True
+        else:
+            self.header_fault, self.header_judged = verdict, True
 
     def drop_compact(self) -> None:
         """Forget the content: it did not prove to be that of the id."""

@@ -11,7 +11,6 @@ from catenet.chain.vote import Vote, VoteType
 from catenet.core.consensus.io import BlockAssembler, ConsensusConfig, HeaderCheck, Output
 from catenet.core.consensus.signatures import Bucket, SignatureCache
 from catenet.core.consensus.state import HeightState
-from catenet.types.assembly import Assembled
 from catenet.types.clock import Instant
 from catenet.types.effects import Halt, Notice, Penalise, SetTimer, Sign
 from catenet.types.events import TimerKey
@@ -174,10 +173,6 @@ class Context:
         """Stop taking part for good."""
         self.halted = True
         self.out.append(Halt(reason=reason))
-
-    def check_header(self, assembled: Assembled) -> str | None:
-        """Apply the header rules of 2.4 to a rebuilt block."""
-        return self.check(assembled.block, assembled.raw, assembled.block_id)
 
     def remember(self, vote: Vote) -> None:
         """Keep a verified vote as its validator's newest when it is."""

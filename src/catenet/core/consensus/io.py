@@ -6,7 +6,6 @@ Only values live here. `core/node.py` turns them into the inputs and outputs of 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from catenet.chain.block import Block
 from catenet.chain.commit import BlockID, Commit
 from catenet.chain.state import ChainState
 from catenet.chain.vote import Vote
@@ -26,6 +25,7 @@ __all__ = [
     "Broken",
     "BuildBlock",
     "Built",
+    "CannotJudge",
     "CheckBlock",
     "ConsensusConfig",
     "Decided",
@@ -43,10 +43,18 @@ __all__ = [
     "Want",
 ]
 
-HeaderCheck = Callable[[Block, bytes, BlockID], str | None]
+
+@dataclass(frozen=True, slots=True)
+class CannotJudge:
+    """History that a rule needs is not here (E2): the block stays PENDING."""
+
+    reason: str
+
+
+HeaderCheck = Callable[[Assembled], str | CannotJudge | None]
 """Judges a rebuilt block by the deterministic rules of consensus.md 2.4, duplicates and evidence included.
 
-Arguments: the block, its raw bytes, its id. Answers None when all rules hold, else the broken one.
+Answers None when all rules hold, else the broken one.
 """
 
 

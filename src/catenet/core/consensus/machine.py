@@ -83,12 +83,22 @@ class Consensus:
         restore.read(ctx, records)
         decided = ctx.decided.get(ctx.chain.last_height)
         commit = last_commit if decided is None else decided.commit
-        if commit is not None and ctx.chain.last_validators is not None:
-            last = heights.last_commit_of(commit, ctx.chain.last_validators, ctx.chain.last_time_ns)
-            ctx.hs.last_commit = last
-            for vote in last.votes:
+        ctx.hs = self._state_after(ctx.chain, commit)
+
+    def _state_after(self, chain: ChainState, last_commit: Commit | None) -> HeightState:
+        ctx = self._ctx
+        following = heights.state_of(
+            chain,
+            address=ctx.address,
+            last_commit=last_commit,
+            assembler=ctx.assembler,
+            now_us=ctx.now.mono_us,
+        )
+        if following.last_commit is not None:
+            for vote in following.last_commit.votes:
                 if vote is not None:
                     ctx.remember(vote)
+        return following
 
     def handle(self, event: Input, now: Instant) -> list[Output]:
         """Take one event; return what should happen, in order."""
@@ -229,14 +239,7 @@ class Consensus:
         ctx = self._ctx
         ctx.chain, ctx.away, ctx.behind_us = state, False, None
         if state.height > ctx.hs.height:
-            following = heights.state_of(
-                state,
-                address=ctx.address,
-                last_commit=last_commit,
-                assembler=ctx.assembler,
-                now_us=ctx.now.mono_us,
-            )
-            heights.enter(ctx, following, previous=None)
+            heights.enter(ctx, self._state_after(state, last_commit), previous=None)
         else:
             liveness.broadcast_status(ctx)
         due.arm_status(ctx)

@@ -50,7 +50,9 @@ def decide(ctx: Context) -> bool:
     for entry, commit in _decisions(hs):
         if commit is None or entry.assembled is None or entry.compact is None:
             continue
-        entry.judge_header(ctx.check_header)
+        entry.judge_header(ctx.check)
+        if not entry.header_judged:
+            continue
         if entry.header_fault is not None:
             # The application's opinion is not asked, but a broken header rule is a broken assumption.
             ctx.halt(
@@ -142,9 +144,9 @@ def judge(ctx: Context) -> bool:
         if entry is None or entry.assembled is None or entry.asked:
             continue
         if not entry.header_judged:
-            entry.judge_header(ctx.check_header)
-            acted = True
-        if entry.header_fault is None:
+            entry.judge_header(ctx.check)
+            acted = entry.header_judged
+        if entry.header_judged and entry.header_fault is None:
             entry.asked = acted = True
             ctx.out.append(CheckBlock(height=hs.height, block_hash=block_id.hash, assembled=entry.assembled))
     return acted
