@@ -39,6 +39,10 @@ def start(home: Path, values: tuple[str, ...], with_parent: int | None) -> None:
 
 
 def _run(home: Path, config: NodeConfig) -> int:
+    # gRPC's core reads its TLS settings once, at its import: they are set before anything imports it.
+    from catenet.wire import tls_floor
+
+    tls_floor.require()
     import uvloop
 
     from catenet.node.assemble import run_node
