@@ -242,6 +242,31 @@ def test_nanoseconds_out_of_range_are_refused(nanos: int) -> None:
         encoding.read_time(encoding.int_field(2, nanos))
 
 
+def test_a_zero_that_is_written_out_is_refused() -> None:
+    evidence = DuplicateVoteEvidence(
+        vote_a=COMMIT.vote(0), vote_b=COMMIT.vote(1), total_power=0, validator_power=0, time_ns=0
+    )
+    raw = evidence.encode()
+    assert raw.endswith(b"\x2a\x00")
+    padded = raw[:-2] + b"\x20\x00" + raw[-2:]
+    assert DuplicateVoteEvidence.read(padded) == evidence
+    with pytest.raises(DecodeError, match="canonical"):
+        DuplicateVoteEvidence.decode(padded)
+    with pytest.raises(DecodeError, match="canonical"):
+        decode_list(encoding.message_field(1, encoding.message_field(1, padded)))
+    header = make_chain(heights=1).decided[0].block.header
+    assert header.encode().startswith(b"\x0a\x02\x08\x0b")
+    with pytest.raises(DecodeError, match="canonical"):
+        Header.decode(b"\x0a\x04\x08\x0b\x10\x00" + header.encode()[4:])
+    vote = COMMIT.vote(0).encode()
+    with pytest.raises(DecodeError, match="canonical"):
+        Vote.decode(vote[:4] + b"\x18\x00" + vote[4:])
+    with pytest.raises(DecodeError, match="canonical"):
+        Proposal.decode(PROPOSAL.encode()[:4] + b"\x18\x00" + PROPOSAL.encode()[4:])
+    with pytest.raises(DecodeError, match="canonical"):
+        BlockID.decode(b"\x0a\x00\x12\x00")
+
+
 def test_evidence_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(DecodeError, match="unknown kind"):
         decode_list(encoding.message_field(1, encoding.message_field(2, b"\x08\x01")))

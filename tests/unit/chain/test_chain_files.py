@@ -322,6 +322,11 @@ def test_evidence_is_made_in_order_and_verified() -> None:
         (replace(evidence, vote_a=replace(a, time_ns=1)), "signature is wrong"),
         (replace(evidence, vote_a=replace(a, index=2), vote_b=replace(b, index=2)), "not validator 2"),
         (replace(evidence, vote_a=replace(a, extension=b"x")), "extension"),
+        (replace(evidence, vote_a=replace(a, height=0), vote_b=replace(b, height=0)), "height 0"),
+        (
+            replace(evidence, vote_a=replace(a, address=b""), vote_b=replace(b, address=b"")),
+            "address of 0 bytes",
+        ),
         (replace(evidence, vote_a=replace(a, block_id=BlockID(hash=b"a" * 32))), "half a block id"),
     ):
         with pytest.raises(InvalidEvidence, match=reason):

@@ -255,3 +255,13 @@ def test_skipping_fails_softly_when_the_set_has_changed() -> None:
         skipping(first, last)
     for height in range(4):
         adjacent(chain.decided[height].light, chain.decided[height + 1].light)
+
+
+def test_a_third_of_the_trusted_set_is_not_enough_to_decide() -> None:
+    block = CHAIN.decided[4].light
+    # Half of the power satisfies trust in the old set, but decides nothing in the set of the header.
+    half = replace(block, commit=with_entry(2, ABSENT, with_entry(3, ABSENT)))
+    trusting(half.commit)
+    with pytest.raises(InvalidCommit, match="not more than two thirds") as caught:
+        skipping(light(1), half)
+    assert not isinstance(caught.value, NotTrusted)
