@@ -1,0 +1,329 @@
+"""Puts a node together from its home: opens what is stored, makes the adapters, hands them to each other.
+
+The only module that knows all rooms. What the end of a node looks like is in `supervise`.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from catenet import __version__
+from catenet.api.server import Listener, PublicServer, TlsFiles
+from catenet.apps.kv import KeyValue
+from catenet.chain.genesis import Genesis, GenesisError
+from catenet.chain.keys import PrivateKey, PublicKey, node_id, parse_key_file, parse_node_key
+from catenet.chain.validators import ValidatorSet
+from catenet.core.node import Node
+from catenet.network.config import Endpoint, LocalNode, TlsIdentity
+from catenet.network.peers import Peers
+from catenet.node import clock, settings, telemetry
+from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
+from catenet.node.gateway import NodeGateway
+from catenet.node.handshake import shake_hands
+from catenet.node.intake import Intake
+from catenet.node.journal import Journal, open_journal
+from catenet.node.maintenance import Maintenance
+from catenet.node.outbox import Outbox
+from catenet.node.perform import Perform
+from catenet.node.runtime import Runtime
+from catenet.node.supervise import EXIT_FAILED, Supervisor
+from catenet.node.view import Identity, View
+from catenet.node.worker import AppWorker
+from catenet.security.identity import CertificateChecker
+from catenet.storage.home import Home, read_private
+from catenet.storage.ledger import Ledger
+from catenet.storage.state import TableState, open_state
+from catenet.storage.writer import Writer
+from catenet.types.errors import CatenetError, InvalidInput
+from catenet.types.events import Started
+from catenet.types.ids import Address
+from catenet.types.lamport import LamportClock
+from catenet.wire.records import encode_record
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STOP_S = 3.0
+"""How long connections may take to end in good order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The node's two keys."""
+
+    vote: PrivateKey
+    node: PrivateKey
+
+
+async def run_node(root: Path, *, config: NodeConfig) -> int:
+    """Run the node of a home until it is told to stop; return the exit code."""
+    lamport = LamportClock()
+    as_json = config.log_format == "json" or (config.log_format == "auto" and not sys.stderr.isatty())
+    telemetry.configure(
+        name=config.name, level=config.log_level, as_json=as_json, lamport=lambda: lamport.time
+    )
+    home = Home(root)
+    try:
+        with home.lock():
+            return await _run_locked(home, config, lamport)
+    except CatenetError as error:
+        log.critical("not_started", extra={"reason": str(error)})
+        return EXIT_FAILED
+
+
+async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> int:
+    genesis = read_genesis(home)
+    keys = Keys(
+        vote=parse_key_file(read_private(home.validator_key).decode()),
+        node=parse_node_key(read_private(home.node_key).decode()),
+    )
+    journal = open_journal(home, chain_id=genesis.chain_id, key=keys.vote)
+    ledger = Ledger.open(home.data)
+    app_state, was_reset = open_state(home.app)
+    if was_reset:
+        log.warning("application_state_rebuilt", extra={"height": ledger.head})
+    try:
+        return await Assembly(
+            home=home,
+            config=config,
+            genesis=genesis,
+            keys=keys,
+            journal=journal,
+            ledger=ledger,
+            app_state=app_state,
+            lamport=lamport,
+        ).run()
+    finally:
+        app_state.close()
+        ledger.close()
+        journal.close()
+
+
+def read_genesis(home: Home) -> Genesis:
+    """Read the genesis file of a home. Raises `InvalidInput` with what is wrong in it."""
+    try:
+        return Genesis.from_json(home.genesis.read_text())
+    except OSError as error:
+        raise InvalidInput(f"{home.genesis}: {error.strerror}; copy the chain's genesis file there") from None
+    except (GenesisError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{home.genesis}: {error}") from None
+
+
+class Assembly:
+    """The parts of one running node."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        config: NodeConfig,
+        genesis: Genesis,
+        keys: Keys,
+        journal: Journal,
+        ledger: Ledger,
+        app_state: TableState,
+        lamport: LamportClock,
+    ) -> None:
+        self._home = home
+        self._config = config
+        self._genesis = genesis
+        self._keys = keys
+        self._journal = journal
+        self._ledger = ledger
+        self._app_state = app_state
+        self._loop = asyncio.get_running_loop()
+        self._app = KeyValue(app_state)
+        self._worker = AppWorker(self._loop)
+        self._supervisor = Supervisor()
+        self._runtime = Runtime(self._loop)
+        state = shake_hands(self._app, genesis, ledger)
+        self._core = Node(
+            settings.core_config(config),
+            state,
+            address=keys.vote.public.address,
+            window=ledger,
+            reader=ledger,
+            history=ChainHistory(ledger),
+            verify=PublicKey.verify,
+        )
+        self._core.restore(journal.records)
+        self._peers = self._make_peers(lamport)
+        self._view = View(self._identity(), self._core, self._peers, ledger, clock.now)
+        self._gateway = NodeGateway(
+            post=self._runtime.post,
+            reader=ledger,
+            app=self._app,
+            worker=self._worker,
+            status=self._view.status,
+            pending=self._core.pending,
+            tx_bytes_max=config.batches.tx_bytes_max,
+        )
+        self._public = PublicServer(self._gateway, self._listeners())
+
+    async def run(self) -> int:
+        """Open the ports, take part, and drain in the end."""
+        self._supervisor.listen()
+        await self._public.start()
+        intake = Intake(
+            post=self._runtime.post, fetch=self._gateway.on_fetch, heard=self._view.heard, reader=self._ledger
+        )
+        await self._peers.start(intake)
+        async with asyncio.TaskGroup() as tasks:
+            writer, perform, maintenance = self._start_core(tasks)
+            peers = tasks.create_task(self._peers.run())
+            public = tasks.create_task(self._public.run())
+            checkpoints = tasks.create_task(maintenance.run())
+            log.info("started", extra={"height": self._ledger.head, "home": str(self._home.root)})
+            code = await self._supervisor.run(self._public.stop, self._gateway.stop)
+            self._runtime.stop()
+            perform.stop()
+            checkpoints.cancel()
+            self._peers.stop()
+            await asyncio.wait([peers, public], timeout=STOP_S)
+            public.cancel()
+            peers.cancel()
+        self._worker.close()
+        writer.close()
+        log.info("stopped", extra={"height": self._ledger.head, "home": str(self._home.root)})
+        return code
+
+    def _start_core(self, tasks: asyncio.TaskGroup) -> tuple[Writer, Perform, Maintenance]:
+        loop, journal = self._loop, self._journal
+        outbox = Outbox()
+        writer = Writer(
+            journal.safety.journal,
+            journal.safety.guard,
+            on_durable=call_in(loop, outbox.on_durable),
+            on_failure=call_in(loop, self._disk_failed),
+        )
+        for record in journal.new_records:
+            outbox.append(encode_record(record))
+        maintenance = Maintenance(
+            ledger=self._ledger,
+            app_state=self._app_state,
+            write=lambda records: writer.write([encode_record(record) for record in records]),
+            trim=writer.trim,
+            live_records=lambda: [*journal.kept_records, *self._core.live_records()],
+            newest_ticket=lambda: outbox.newest,
+        )
+        perform = Perform(
+            tasks=tasks,
+            post=self._runtime.post,
+            encode=encode_record,
+            outbox=outbox,
+            network=self._peers,
+            signer=journal.signer,
+            app=self._app,
+            worker=self._worker,
+            sink=self._ledger,
+            clients=self._gateway,
+            halt=self._supervisor.halt,
+            on_final=maintenance.on_final,
+        )
+        outbox.start(write=writer.write, release=perform.release)
+        self._runtime.start(self._core, perform)
+        self._runtime.post(Started())
+        return writer, perform, maintenance
+
+    def _disk_failed(self, error: OSError) -> None:
+        # A failed write or fsync is never tried again: what is on the disk is not known any more.
+        self._runtime.stop()
+        self._supervisor.halt(f"the journal cannot be written: {error.strerror or error}")
+
+    def _make_peers(self, lamport: LamportClock) -> Peers:
+        config, folder = self._config, self._home.config
+        ca = (folder / TLS_CA).read_bytes()
+        checker = CertificateChecker(
+            ca=ca, chain_id=self._genesis.chain_id, now_ns=lambda: clock.now().wall_ns
+        )
+        vote = self._keys.vote
+        endpoints = [
+            Endpoint(address=bytes.fromhex(peer.address), name=peer.name, target=f"{peer.host}:{peer.port}")
+            for peer in config.peers
+        ]
+        return Peers(
+            local=LocalNode(
+                chain_id=self._genesis.chain_id,
+                address=vote.public.address,
+                node_id=node_id(self._keys.node.public),
+                sign=vote.sign,
+                software=f"catenet/{__version__}",
+            ),
+            tls=TlsIdentity(
+                ca=ca,
+                certificate=(folder / TLS_CERTIFICATE).read_bytes(),
+                key=read_private(folder / TLS_KEY),
+                identify=checker.check,
+            ),
+            config=settings.network_config(config),
+            endpoints=lambda: endpoints,
+            members=self._members,
+            clock=lamport,
+            # Only spreads the pauses between attempts to connect; nothing depends on its values.
+            random=Random(vote.public.address),
+            now_us=lambda: clock.now().mono_us,
+        )
+
+    def _members(self) -> Mapping[Address, PublicKey]:
+        """Return who may connect: the validators of the heights around this one."""
+        state = self._core.state
+        sets = [state.last_validators, state.validators, state.next_validators]
+        return {v.address: v.public_key for members in sets if members for v in members.validators}
+
+    def _identity(self) -> Identity:
+        names = {validator.address: validator.name for validator in self._genesis.validators}
+        names.update({bytes.fromhex(peer.address): peer.name for peer in self._config.peers})
+        address = self._keys.vote.public.address
+        return Identity(
+            chain_id=self._genesis.chain_id,
+            node_id=node_id(self._keys.node.public),
+            name=self._config.name,
+            address=address,
+            home=str(self._home.root),
+            names={**names, address: self._config.name},
+        )
+
+    def _listeners(self) -> Sequence[Listener]:
+        listen, folder = self._config.listen, self._home.config
+        listeners = []
+        if listen.public_plaintext is not None:
+            listeners.append(Listener(address=str(listen.public_plaintext)))
+        if listen.public_tls is not None:
+            files = TlsFiles(certificate=folder / TLS_CERTIFICATE, key=folder / TLS_KEY)
+            listeners.append(Listener(address=str(listen.public_tls), tls=files))
+        return listeners
+
+
+class ChainHistory:
+    """What the core may ask of past heights, out of the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        """Return who could sign at a height."""
+        return self._ledger.validators_at(height)
+
+    def time_at(self, height: int) -> int | None:
+        """Return the block time of a height in nanoseconds."""
+        return self._ledger.time_at(height)
+
+    def evidence_committed(self, evidence_hash: bytes) -> bool:
+        """Whether a block of the chain holds this evidence: the index names it as it names blocks."""
+        return self._ledger.height_of(evidence_hash) is not None
+
+
+def call_in(loop: asyncio.AbstractEventLoop, call: Callable[[T], None]) -> Callable[[T], None]:
+    """Return a function that has `call` done in the event loop, whichever thread it is called in."""
+
+    def relay(value: T) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(call, value)
+
+    return relay

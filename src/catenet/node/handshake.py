@@ -1,0 +1,96 @@
+"""The application's handshake at start: bring it to the height of the stored chain (consensus.md 4, step 5).
+
+    Info, InitChain when it has no block yet, then FinalizeBlock + Commit for each stored block it lacks
+
+Runs before anything else, in the application's thread.
+"""
+
+import logging
+from typing import Protocol
+
+from catenet.chain.block import Block
+from catenet.chain.genesis import Genesis
+from catenet.chain.keys import PublicKey
+from catenet.chain.state import ChainState
+from catenet.core.execution import finalize_request
+from catenet.types.application import Application, InitChain, ValidatorUpdate
+from catenet.types.errors import Corrupt
+from catenet.types.ports import BlockReader
+
+log = logging.getLogger(__name__)
+
+
+class History(BlockReader, Protocol):
+    """The stored chain with the state after each height."""
+
+    def state_at(self, height: int) -> ChainState | None:
+        """Return the state after `height`, or None when it is not kept."""
+        ...
+
+
+def shake_hands(app: Application, genesis: Genesis, history: History) -> ChainState:
+    """Return the state after the newest stored block, with the application at the same height.
+
+    Raises `Corrupt` when the application is ahead of the chain, or does not come to the stored result.
+    """
+    info = app.info()
+    height = info.last_block_height
+    if height > history.head:
+        raise Corrupt(
+            f"the application is at height {height}, the stored chain ends at {history.head}: the chain's files "
+            "are older than the application's. Restore them together, or empty both and sync from the network."
+        )
+    state = None
+    if height == 0:
+        state = _init_chain(app, genesis, info.app_version)
+    if history.head == 0:
+        assert state is not None
+        return state
+    if height < history.head:
+        log.info("replaying", extra={"first": height + 1, "last": history.head})
+    for missing in range(max(height + 1, history.lowest), history.head + 1):
+        before = state if missing == genesis.initial_height else history.state_at(missing - 1)
+        if before is None:
+            text = f"the application lacks height {missing}, whose state is not kept any more"
+            raise Corrupt(f"{text}; restore a newer copy of its state, or sync this node anew")
+        _replay(app, history, before, missing)
+    newest = history.state_at(history.head)
+    assert newest is not None, f"the state after height {history.head} is missing beside its block"
+    return newest
+
+
+def _init_chain(app: Application, genesis: Genesis, app_version: int) -> ChainState:
+    result = app.init_chain(
+        InitChain(
+            time_ns=genesis.genesis_time_ns,
+            chain_id=genesis.chain_id,
+            initial_height=genesis.initial_height,
+            app_state=genesis.app_state.encode(),
+            validators=tuple(
+                ValidatorUpdate(key_type=v.public_key.type, public_key=v.public_key.data, power=v.power)
+                for v in genesis.validators
+            ),
+            params=genesis.params,
+        )
+    )
+    members = [(PublicKey(type=v.key_type, data=v.public_key), v.power) for v in result.validators]
+    return ChainState.genesis(
+        genesis,
+        app_hash=result.app_hash or None,
+        validators=members or None,
+        params=result.params,
+        app_version=app_version,
+    )
+
+
+def _replay(app: Application, history: History, before: ChainState, height: int) -> None:
+    stored, kept = history.block(height), history.outcome(height)
+    assert stored is not None, f"height {height} is between lowest and head and not stored"
+    assert kept is not None, f"height {height} is stored without its outcome"
+    outcome = app.finalize_block(finalize_request(before, Block.decode(stored.raw), stored.block_id))
+    if outcome.app_hash != kept.app_hash:
+        raise Corrupt(
+            f"replaying height {height} gave application hash {outcome.app_hash.hex().upper()}, the chain has "
+            f"{kept.app_hash.hex().upper()}: the application changed or is not deterministic"
+        )
+    app.commit()

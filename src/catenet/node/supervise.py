@@ -1,0 +1,79 @@
+"""Runs a node until it is told to stop, or something that must not end ends. Tasks start here and nowhere else.
+
+SIGTERM, Ctrl-C   drain: health NOT_SERVING, calls in flight finish, everything is flushed; exit 0
+the same again    end at once; exit 130
+a halt            stop taking part, stay readable for a moment, exit 1
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 5.0
+READABLE_S = 2.0
+"""After a halt: how long reads are still answered, so that whoever watches sees why."""
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+class Supervisor:
+    """Waits for the end of a node and says how it came."""
+
+    def __init__(self) -> None:
+        self._ended = asyncio.Event()
+        self._reason = ""
+        self._signals = 0
+
+    @property
+    def halted(self) -> str:
+        """Why the node halted; empty when it did not."""
+        return self._reason
+
+    def listen(self) -> None:
+        """Take over SIGTERM, SIGINT, and what escapes from callbacks of the event loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        loop.set_exception_handler(self._escaped)
+
+    def halt(self, reason: str) -> None:
+        """End the node: going on would be wrong."""
+        if not self._reason:
+            self._reason = reason
+            log.critical("halted", extra={"reason": reason})
+        self._ended.set()
+
+    async def run(self, drain: Callable[[float], Awaitable[None]], stop: Callable[[str], None]) -> int:
+        """Wait for the end, drain, `stop` whoever still waits, and return the exit code."""
+        await self._ended.wait()
+        if self._reason:
+            stop(f"this node halted: {self._reason}")
+            await asyncio.sleep(READABLE_S)
+            await drain(0.5)
+            return EXIT_FAILED
+        log.info("draining")
+        await drain(DRAIN_S)
+        stop("this node is shutting down: go on at another one")
+        return EXIT_OK
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            os._exit(EXIT_INTERRUPTED)
+        self._ended.set()
+
+    def _escaped(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """A bug in the core or around it: the state of the node is not known any more."""
+        error = context.get("exception")
+        if isinstance(error, BlockingIOError):
+            # gRPC's poller wakes several times for one event; nothing is lost (grpc issue 25364).
+            return
+        if isinstance(error, BaseException):
+            log.critical("escaped", exc_info=error)
+        self.halt(f"{context.get('message')}: {error!r}")
