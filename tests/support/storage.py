@@ -63,7 +63,7 @@ def next_block(state: ChainState, last_commit: Commit, key: PrivateKey, txs: lis
     block = Block(header=header, txs=txs, evidence=(), last_commit=last_commit)
     raw = block.encode()
     decided = block_id(raw, header)
-    results = tuple([TxResult(code=index % 5 == 4) for index in range(len(txs))])
+    results = tuple([TxResult(code=int(index % 5 == 4)) for index in range(len(txs))])
     outcome = BlockOutcome(results=results, app_hash=sha256(raw).digest())
     unsigned = CommitSig(
         flag=Flag.COMMIT,

@@ -66,11 +66,13 @@ def test_the_map_grows_under_readers(tmp_path: Path) -> None:
 
         reader = threading.Thread(target=read)
         reader.start()
-        for n in range(20):
-            opened.put({"b": {b"%d-%d" % (n, i): bytes(1000) for i in range(100)}})
-            opened.flush()
-        stop.set()
-        reader.join()
+        try:
+            for n in range(20):
+                opened.put({"b": {b"%d-%d" % (n, i): bytes(1000) for i in range(100)}})
+                opened.flush()
+        finally:
+            stop.set()
+            reader.join()
         assert wrong == []
         assert opened.verify() == 2001
         assert opened.get("b", b"19-99") == bytes(1000)
@@ -125,6 +127,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, database=None, derandomize=True)
 @given(steps=STEPS, prefix=st.binary(max_size=1), after=st.binary(max_size=2), limit=st.integers(0, 5))
 def test_state_answers_as_a_plain_dictionary_does(
