@@ -316,3 +316,21 @@ def test_validator_sets_that_cannot_exist_are_refused() -> None:
     ):
         with pytest.raises(DecodeError):
             ValidatorSet.decode(other)
+
+
+def test_headers_with_impossible_fields_are_refused() -> None:
+    header = make_chain(heights=1).decided[0].block.header
+    for other, reason in (
+        (replace(header, height=-1).encode(), "negative height"),
+        (header.encode().replace(b"test-chain", b"test-chai\xff", 1), "not UTF-8"),
+    ):
+        with pytest.raises(DecodeError, match=reason):
+            Header.decode(other)
+
+
+def test_numbers_wider_than_their_field_are_refused() -> None:
+    parts = encoding.message_field(2, encoding.int_field(1, 2**32))
+    with pytest.raises(DecodeError, match="32 bits"):
+        BlockID.decode(parts)
+    with pytest.raises(DecodeError, match="truncated field 1"):
+        list(encoding.fields(b"\x09" + b"\x01" * 7))

@@ -130,6 +130,12 @@ def test_a_false_validator_is_refused(change: dict[str, object], reason: str) ->
         Genesis.from_json(changed(validators=validators))
 
 
+def test_a_genesis_with_impossible_parameters_is_refused() -> None:
+    params = replace(GENESIS.params, max_bytes=0).to_json()
+    with pytest.raises(GenesisError, match=r"consensus_params: block.max_bytes 0"):
+        Genesis.from_json(changed(consensus_params=params))
+
+
 def test_members_are_found_as_they_were_written() -> None:
     text = ' {"a" : 1.50 ,"b\\u0041":{"x": "}"}\n, "c":null}'
     assert members(text) == {"a": "1.50", "bA": '{"x": "}"}', "c": "null"}
