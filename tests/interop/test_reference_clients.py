@@ -21,8 +21,8 @@ PROTO: Final = HERE / "proto" / "reference"
 FILES: Final = ("node.proto", "sync.proto")
 MODULE: Final = "catenet.test/interop"
 PLUGINS: Final = (
-    "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.10",
-    "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1",
+    "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
+    "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
 )
 
 

@@ -4,7 +4,7 @@ go 1.24.0
 
 require (
 	google.golang.org/grpc v1.79.0
-	google.golang.org/protobuf v1.36.10
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
