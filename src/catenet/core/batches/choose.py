@@ -2,14 +2,74 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice
 
-from catenet.chain.block import data_hash
+from catenet.core.batches.checks import Checks
 from catenet.core.batches.holders import Holders
-from catenet.core.batches.io import BatchConfig, Candidate, Manifest
-from catenet.core.batches.store import Held, Store, tx_ids
-from catenet.types.batch import Inline, Pick, Ref, Segment
-from catenet.types.ids import Address, TxId
+from catenet.core.batches.io import Candidate, Choice
+from catenet.core.batches.manifest import segment
+from catenet.core.batches.store import Held, Store
+from catenet.types.batch import Segment
+from catenet.types.effects import CheckTxs
+from catenet.types.ids import Address, RequestId, TxId
+
+
+class Proposer:
+    """What this node offers when its turn comes, with the application's check in between."""
+
+    def __init__(self, store: Store, holders: Holders, checks: Checks) -> None:
+        self._store = store
+        self._holders = holders
+        self._checks = checks
+        self._offered_at = -store.config.residue_heights
+        """Height of the newest own block that offered residue."""
+        self._waited_at = 0
+        self._waiting: tuple[RequestId, ...] = ()
+
+    def choose(self, height: int, max_data_bytes: int, now_us: int) -> Choice:
+        """Return the transactions to propose at `height`, or ask the application first (D5)."""
+        if any([self._checks.owns(request) for request in self._waiting]):
+            return Choice(candidate=None)
+        # D6: each proposer offers residue at its first turn that far after its last offer.
+        with_residue = height >= self._offered_at + self._store.config.residue_heights
+        batches = offered(self._store, self._holders, height, now_us, residue=with_residue)
+        effects: list[CheckTxs] = []
+        if self._waited_at != height:
+            # Once per height: what comes while the application checks is for the next proposer.
+            self._waited_at = height
+            unchecked = _fitting([held for held in batches if self._checks.needs(held)], max_data_bytes)
+            effects = self._checks.ask(self._store, unchecked)
+            self._waiting = self._checks.covering(unchecked)
+            if self._waiting:
+                return Choice(candidate=None, outputs=tuple(effects))
+        ready = [held for held in batches if not self._checks.needs(held)]
+        candidate = select(self._store, ready, height, max_data_bytes)
+        if with_residue and any([held.residue_at for held in ready]):
+            self._offered_at = height
+        return Choice(candidate=candidate, outputs=tuple(effects))
+
+
+def due(store: Store, holders: Holders, now_us: int) -> bool:
+    """Say whether batches are a reason for a block (2.7 b): held by a third, or old; residue is none."""
+    # Per author the first has the most acknowledgements and the greatest age.
+    for batches in store.live.values():
+        held = next(iter(batches.values()), None)
+        if held is not None and (
+            now_us - held.arrived_us >= store.config.eager_us or holders.third(holders.power(held))
+        ):
+            return True
+    return False
+
+
+def until_old(store: Store, now_us: int) -> int | None:
+    """Return how long until the oldest young batch becomes a reason for a block; None: there is none."""
+    ages = [
+        now_us - held.arrived_us
+        for batches in store.live.values()
+        for held in islice(batches.values(), 1)
+        if now_us - held.arrived_us < store.config.eager_us
+    ]
+    return store.config.eager_us - max(ages) if ages else None
 
 
 def offered(store: Store, holders: Holders, height: int, now_us: int, *, residue: bool) -> list[Held]:
@@ -53,7 +113,7 @@ def _round_robin(streams: list[list[Held]]) -> list[Held]:
     return [stream[turn] for turn in range(longest) for stream in streams if turn < len(stream)]
 
 
-def fitting(batches: Sequence[Held], max_data_bytes: int) -> list[Held]:
+def _fitting(batches: Sequence[Held], max_data_bytes: int) -> list[Held]:
     """Return as many of the batches as a block can hold at most."""
     kept: list[Held] = []
     for held in batches:
@@ -129,97 +189,3 @@ def _prefix(held: Held, indices: Sequence[int], room: int) -> tuple[Sequence[int
 def encoded_size(txs: Sequence[bytes]) -> int:
     """Return the bytes that transactions take in a block's `Data`."""
     return sum([len(tx) + (2 if len(tx) < 0x80 else 3 if len(tx) < 0x4000 else 4) for tx in txs])
-
-
-def segment(held: Held, indices: Sequence[int]) -> Segment:
-    """Return the shortest segment that gives exactly these transactions of a batch, in this order."""
-    count = len(held.ids)
-    ascending = all([a < b for a, b in pairwise(indices)])
-    if ascending and 2 * len(indices) >= count:
-        named = set(indices)
-        excluded = () if len(indices) == count else tuple([i for i in range(count) if i not in named])
-        return Ref(digest=held.digest, excluded=excluded)
-    return Pick(digest=held.digest, indices=tuple(indices))
-
-
-class _Writer:
-    """Collects runs of transactions of one batch into segments."""
-
-    def __init__(self, config: BatchConfig) -> None:
-        self.segments: list[Segment] = []
-        self.inline_bytes = 0
-        self._config = config
-        self._held: Held | None = None
-        self._indices: list[int] = []
-        self._inline: list[bytes] = []
-
-    def place(self, held: Held, index: int) -> bool:
-        """Append a transaction of a batch. False: the manifest is full."""
-        if self._inline or held is not self._held:
-            self._flush()
-            if len(self.segments) >= self._config.segments - 1:
-                return False
-            self._held = held
-        self._indices.append(index)
-        return True
-
-    def inline(self, tx: bytes) -> bool:
-        """Append a transaction that is in no batch. False: the manifest is full."""
-        self.inline_bytes += len(tx)
-        if self.inline_bytes > self._config.inline_bytes or len(self.segments) >= self._config.segments - 2:
-            return False
-        if not self._inline:
-            self._flush()
-        self._inline.append(tx)
-        return True
-
-    def finish(self) -> tuple[Segment, ...]:
-        """Return the manifest."""
-        self._flush()
-        return tuple(self.segments)
-
-    def _flush(self) -> None:
-        if self._held is not None and self._indices:
-            self.segments.append(segment(self._held, self._indices))
-        if self._inline:
-            self.segments.append(Inline(txs=tuple(self._inline)))
-        self._held, self._indices, self._inline = None, [], []
-
-
-def manifest(store: Store, candidate: Candidate, txs: Sequence[bytes]) -> Manifest:
-    """Return a manifest for what `prepare_proposal` returned: reordered, with some left out or added.
-
-    Repetitions, and additions that the window or the bound on inline bytes forbids, are left out: an honest
-    proposer's block is valid.
-    """
-    if txs is candidate.txs or txs == candidate.txs:
-        return _manifest(candidate.segments, candidate.txs, candidate.ids)
-    place: dict[bytes, tuple[Held, int]] = {}
-    for named in candidate.segments:
-        if not isinstance(named, Inline) and (held := store.held.get(named.digest)) is not None:
-            place.update(zip(held.txs, [(held, index) for index in range(len(held.txs))], strict=True))
-    added = [tx for tx in txs if tx not in place]
-    id_of = dict(zip(added, tx_ids(added), strict=True))
-    spent = store.committed(list(id_of.values()))
-    writer = _Writer(store.config)
-    kept: list[bytes] = []
-    ids: list[TxId] = []
-    for tx in dict.fromkeys(txs):
-        where = place.get(tx) or _elsewhere(store, id_of[tx])
-        tx_id = id_of[tx] if where is None else where[0].ids[where[1]]
-        if tx_id in spent:
-            continue
-        if not (writer.inline(tx) if where is None else writer.place(*where)):
-            break
-        kept.append(tx)
-        ids.append(tx_id)
-    return _manifest(writer.finish(), kept, ids)
-
-
-def _elsewhere(store: Store, tx_id: TxId) -> tuple[Held, int] | None:
-    owner = store.pending.get(tx_id)
-    return None if owner is None else (owner, owner.ids.index(tx_id))
-
-
-def _manifest(segments: tuple[Segment, ...], txs: Sequence[bytes], ids: Sequence[TxId]) -> Manifest:
-    return Manifest(segments=segments, txs=txs, ids=ids, data_hash=data_hash(ids))

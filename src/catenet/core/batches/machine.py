@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from catenet.chain.validators import ValidatorSet
-from catenet.core.batches import choose, residue
+from catenet.core.batches import residue
 from catenet.core.batches.absorb import absorb
 from catenet.core.batches.assemble import Assembler
 from catenet.core.batches.checks import Checks
+from catenet.core.batches.choose import Proposer, due, until_old
 from catenet.core.batches.fetch import Fetcher
 from catenet.core.batches.holders import Holders
 from catenet.core.batches.io import BatchConfig, Candidate, Choice, Manifest, Output, Stored
+from catenet.core.batches.manifest import write_manifest
 from catenet.core.batches.own import OwnStream, released
 from catenet.core.batches.receive import Receiver
 from catenet.core.batches.store import Held, Store, unpack
+from catenet.core.batches.tell import Teller
 from catenet.core.batches.timers import AGE, FETCH, HAVE, PUSH, SEAL, Timers
 from catenet.types.application import CheckResult
 from catenet.types.assembly import Assembly
@@ -26,13 +29,9 @@ from catenet.types.clock import Instant
 from catenet.types.effects import Append, Dropped, Penalise, Send
 from catenet.types.events import TimerKey
 from catenet.types.ids import Address, Digest, RequestId, Ticket, TxId
-from catenet.types.messages import BatchMessage, FoundBatch, Have, Skip, Tip
+from catenet.types.messages import BatchMessage, FoundBatch, Have, Skip
 from catenet.types.ports import TxWindow
 from catenet.types.records import BatchRecord, IncarnationRecord, Record
-
-_ANSWER_BYTES = 3 * 1024 * 1024
-"""Payload bytes in one answer to a fetch, so that it stays below 4 MiB."""
-
 
 LEFT = "this validator left the set: look the transaction up"
 
@@ -63,14 +62,8 @@ class Batches:
         self._fetcher = Fetcher(config, requests)
         self._checks = Checks(requests)
         self._assembler = Assembler(self._store)
-        self._links: dict[Address, None] = {}
-        self._upcoming: Sequence[Address] = ()
-        self._moved: dict[Address, None] = {}
-        self._told_us = -config.have_us
-        self._paused = False
-        self._offered_at = -config.residue_heights
-        self._waited_at = 0
-        self._waiting: tuple[RequestId, ...] = ()
+        self._teller = Teller(config, self._store, self._holders, self._receiver, self._timers)
+        self._proposer = Proposer(self._store, self._holders, self._checks)
 
     # Start.
 
@@ -109,15 +102,13 @@ class Batches:
         records.extend([BatchRecord(author=held.author, batch=held.batch) for held in self._store.all_live()])
         return records
 
-    # The set and its proposers.
-
     def set_validators(
         self, validators: ValidatorSet, upcoming: Sequence[Address], now: Instant
     ) -> list[Output]:
         """Weigh by this set; `upcoming` propose in this round and the next two heights (D4)."""
         was_member = self.accepting
         self._holders.set_validators(validators)
-        self._upcoming = upcoming
+        self._teller.upcoming = upcoming
         if self._own is None:
             return []
         if was_member and not self.accepting:
@@ -132,7 +123,7 @@ class Batches:
 
     def pause(self, *, paused: bool) -> None:
         """During block sync batches of peers are refused silently (S5)."""
-        self._paused = paused
+        self._teller.paused = paused
 
     # Clients of this node.
 
@@ -187,7 +178,7 @@ class Batches:
     def on_batch(self, peer: Address, message: BatchMessage, now: Instant) -> list[Output]:
         """Take a batch that its author pushes (D3)."""
         batch = message.batch
-        if self._paused or peer == self._me or peer not in self._holders.powers:
+        if self._teller.paused or peer == self._me or peer not in self._holders.powers:
             return []
         if not self._receiver.accepts(peer, batch, self._store.usage.get(peer)):
             return []
@@ -205,8 +196,8 @@ class Batches:
             known.counted = True
             self._store.count(known)
         self._receiver.took(peer, batch)
-        self._moved[peer] = None
-        return [*outputs, *self._tell(now)]
+        self._teller.moved(peer)
+        return [*outputs, *self._teller.tell(now.mono_us)]
 
     def _store_batch(self, held: Held, now: Instant) -> list[Output]:
         held.arrived_us = now.mono_us
@@ -215,7 +206,7 @@ class Batches:
         self._fetcher.got(held.digest)
         outputs.append(Stored(digests=(held.digest,)))
         outputs.extend(self._after_freeing(freed, now))
-        if self._me in self._upcoming[:2] and held.open:
+        if self._me in self._teller.upcoming[:2] and held.open:
             # The next proposer asks early, so that choosing need not wait for the application.
             outputs.extend(self._checks.ask(self._store, [held]))
         return [*outputs, *self._watch_age(now)]
@@ -224,8 +215,8 @@ class Batches:
         """The author freed batches, or let them expire, before this node got them (D2)."""
         if peer not in self._holders.powers or not self._receiver.skip(peer, skip):
             return []
-        self._moved[peer] = None
-        return self._tell(now)
+        self._teller.moved(peer)
+        return [*self._teller.tell(now.mono_us)]
 
     def on_tips(self, peer: Address, have: Have, now: Instant) -> list[Output]:
         """Take a peer's word for what it holds (D4): acknowledgements and credit."""
@@ -243,35 +234,14 @@ class Batches:
         if self._own is not None:
             self._own.pusher.link(peer, up=up, now_us=now.mono_us)
         if up:
-            self._links[peer] = None
+            self._teller.links[peer] = None
             return [Send(peer=peer, message=self.tips())]
-        self._links.pop(peer, None)
+        self._teller.links.pop(peer, None)
         return []
 
     def tips(self) -> Have:
-        """Return the full vector: it goes with every Status and on every new link (D4)."""
-        authors = [author for author in self._holders.order if author != self._me]
-        return Have(tips=tuple([self._tip(author) for author in authors]))
-
-    def _tip(self, author: Address) -> Tip:
-        return self._receiver.tip(author, self._store.usage.get(author), paused=self._paused)
-
-    def _tell(self, now: Instant) -> list[Output]:
-        """D4: standalone tips, to authors that moved and, in full, to the next proposers."""
-        if not self._moved:
-            return []
-        wait_us = self._told_us + self._config.have_us - now.mono_us
-        if wait_us > 0:
-            return [*self._timers.arm(HAVE, now.mono_us, wait_us)]
-        self._told_us = now.mono_us
-        outputs: list[Output] = []
-        full = self.tips()
-        for peer in dict.fromkeys([*self._upcoming, *self._moved]):
-            if peer in self._links and peer != self._me:
-                tips = full if peer in self._upcoming else Have(tips=(self._tip(peer),))
-                outputs.append(Send(peer=peer, message=tips))
-        self._moved.clear()
-        return outputs
+        """Return the full vector: it goes with every Status (D4)."""
+        return self._teller.full()
 
     # Fetching and serving.
 
@@ -326,15 +296,8 @@ class Batches:
         return [*self._fetcher.ask()] if self._fetcher.ended(request) else []
 
     def serve(self, digests: Sequence[Digest]) -> tuple[FoundBatch, ...]:
-        """Return wanted batches that are here, as many as fit into one answer."""
-        found: list[FoundBatch] = []
-        room = _ANSWER_BYTES
-        for digest in digests:
-            held = self._store.held.get(digest)
-            if held is not None and len(held.batch.payload) <= room:
-                room -= len(held.batch.payload)
-                found.append(FoundBatch(author=held.author, batch=held.batch))
-        return tuple(found)
+        """Return wanted batches that are here, as many as fit into one answer (D7)."""
+        return self._store.serve(digests)
 
     def pin(self, height: int, digests: Sequence[Digest]) -> None:
         """Keep batches that a stored proposal, the locked or the valid value of `height` names (D8)."""
@@ -344,40 +307,15 @@ class Batches:
 
     def due(self, now: Instant) -> bool:
         """Whether batches are a reason for a block (2.7 b): residue is none."""
-        for batches in self._store.live.values():
-            held = next(iter(batches.values()), None)
-            if held is not None and (
-                now.mono_us - held.arrived_us >= self._config.eager_us
-                or self._holders.third(self._holders.power(held))
-            ):
-                return True
-        return False
+        return due(self._store, self._holders, now.mono_us)
 
     def choose(self, height: int, max_data_bytes: int, now: Instant) -> Choice:
         """Return the transactions to propose at `height`, with at most `max_data_bytes` of `Data` (D5)."""
-        if any([request in self._checks.running for request in self._waiting]):
-            return Choice(candidate=None)
-        offer_residue = height >= self._offered_at + self._config.residue_heights
-        offered = choose.offered(self._store, self._holders, height, now.mono_us, residue=offer_residue)
-        outputs: tuple[Output, ...] = ()
-        if self._waited_at != height:
-            # Once per height: what comes while the application checks is for the next proposer.
-            self._waited_at = height
-            unchecked = choose.fitting([held for held in offered if self._checks.needs(held)], max_data_bytes)
-            outputs = tuple(self._checks.ask(self._store, unchecked))
-            under_way = self._checks.covering(unchecked)
-            self._waiting = under_way
-            if under_way:
-                return Choice(candidate=None, outputs=outputs)
-        ready = [held for held in offered if not self._checks.needs(held)]
-        candidate = choose.select(self._store, ready, height, max_data_bytes)
-        if offer_residue and self._store.residue:
-            self._offered_at = height
-        return Choice(candidate=candidate, outputs=outputs)
+        return self._proposer.choose(height, max_data_bytes, now.mono_us)
 
     def manifest_for(self, candidate: Candidate, txs: Sequence[bytes]) -> Manifest:
         """Return the manifest for what `prepare_proposal` made of a candidate."""
-        return choose.manifest(self._store, candidate, txs)
+        return write_manifest(self._store, candidate, txs)
 
     def owns_check(self, request: RequestId) -> bool:
         """Whether a `TxsChecked` answers this machine."""
@@ -434,21 +372,17 @@ class Batches:
     def _after_freeing(self, freed: Sequence[Held], now: Instant) -> list[Output]:
         """Room came back: tell authors that ran out of credit, and seal what waited for WINDOW."""
         outputs = released(freed)
-        for author in dict.fromkeys([held.author for held in freed]):
-            if author != self._me and self._receiver.credit_grew(author, self._store.usage.get(author)):
-                self._moved[author] = None
-        outputs.extend(self._tell(now))
+        self._teller.freed(freed)
+        outputs.extend(self._teller.tell(now.mono_us))
         if self._own is not None:
             outputs.extend(self._own.advance(now))
         return outputs
-
-    # Time.
 
     def on_timer(self, key: TimerKey, now: Instant) -> list[Output]:
         """A timer of this machine ended (names begin with `batches/`). After it, ask `due` again."""
         self._timers.fired(key)
         if key == HAVE:
-            return self._tell(now)
+            return [*self._teller.tell(now.mono_us)]
         if key == FETCH:
             return [*self._fetcher.ask()]
         if key == AGE:
@@ -461,11 +395,5 @@ class Batches:
 
     def _watch_age(self, now: Instant) -> list[Output]:
         """Have a timer end when the oldest young batch becomes a reason for a block (2.7 b)."""
-        ages: list[int] = []
-        for batches in self._store.live.values():
-            held = next(iter(batches.values()), None)
-            if held is not None and now.mono_us - held.arrived_us < self._config.eager_us:
-                ages.append(now.mono_us - held.arrived_us)
-        if not ages:
-            return []
-        return [*self._timers.arm(AGE, now.mono_us, self._config.eager_us - max(ages))]
+        wait_us = until_old(self._store, now.mono_us)
+        return [] if wait_us is None else [*self._timers.arm(AGE, now.mono_us, wait_us)]

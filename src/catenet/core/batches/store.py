@@ -15,7 +15,11 @@ from catenet.chain.encoding import DecodeError
 from catenet.core.batches.io import BatchConfig
 from catenet.types.batch import Batch, batch_digest
 from catenet.types.ids import Address, Digest, TxId
+from catenet.types.messages import FoundBatch
 from catenet.types.ports import TxWindow
+
+_ANSWER_BYTES = 3 * 1024 * 1024
+"""Payload bytes in one answer to a fetch, so that it stays below 4 MiB."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -290,6 +294,17 @@ class Store:
             if tx_id in pending:
                 first.setdefault(tx_id, index)
         return list(first.values())
+
+    def serve(self, digests: Sequence[Digest]) -> tuple[FoundBatch, ...]:
+        """Return wanted batches that are here, as many as fit into one answer."""
+        found: list[FoundBatch] = []
+        room = _ANSWER_BYTES
+        for digest in digests:
+            held = self.held.get(digest)
+            if held is not None and len(held.batch.payload) <= room:
+                room -= len(held.batch.payload)
+                found.append(FoundBatch(author=held.author, batch=held.batch))
+        return tuple(found)
 
     def all_live(self) -> list[Held]:
         """Return every batch with pending transactions, and every pinned one, in a fixed order."""
