@@ -54,7 +54,8 @@ def demo(limit: int, home: Path | None, as_json: bool, keep: bool) -> None:
     try:
         local = _network(folder)
         say(f"  {VALIDATORS} validators  chain {local.network.chain_id}  data in {where}")
-        measured, found = _with_uvloop(local, flights)
+        # Not uvloop: it starts processes by fork(), which gRPC's threads in this process do not survive.
+        measured, found = asyncio.run(_run(local, flights))
     finally:
         if temporary:
             shutil.rmtree(folder, ignore_errors=True)
@@ -77,13 +78,6 @@ def _network(folder: Path) -> LocalNetwork:
         folder, chain_id="flights-demo", layout=Layout(count=VALIDATORS, port_offset=offset)
     )
     return LocalNetwork(network)
-
-
-def _with_uvloop(local: LocalNetwork, flights: Flights) -> tuple[Measured, Verdict]:
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(local, flights))
 
 
 async def _run(local: LocalNetwork, flights: Flights) -> tuple[Measured, Verdict]:
