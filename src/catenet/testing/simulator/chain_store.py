@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from catenet.chain.state import ChainState
+from catenet.chain.validators import ValidatorSet
 from catenet.testing.simulator.chooser import Chooser
 from catenet.types.application import BlockOutcome
 from catenet.types.effects import CommitBlock
@@ -24,6 +25,8 @@ class Height:
     outcome: BlockOutcome
     state: ChainState
     tx_ids: Sequence[TxId]
+    evidence: tuple[bytes, ...]
+    """Hashes of the evidence in the block."""
     time_ns: int
 
 
@@ -34,6 +37,7 @@ class ChainStore:
         self._heights: list[Height] = []
         self._index: dict[TxId, TxLocation] = {}
         self._by_hash: dict[bytes, int] = {}
+        self._evidence: set[bytes] = set()
         self._flushed = 0
 
     @property
@@ -73,6 +77,20 @@ class ChainStore:
         found = self._at(height)
         return None if found is None else found.state
 
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        """Return who could sign at a height, when the height before is stored."""
+        before = self._at(height - 1)
+        return None if before is None else before.state.validators
+
+    def time_at(self, height: int) -> int | None:
+        """Return the block time of a height in nanoseconds."""
+        found = self._at(height)
+        return None if found is None else found.time_ns
+
+    def evidence_committed(self, evidence_hash: bytes) -> bool:
+        """Whether a block of the chain holds this evidence."""
+        return evidence_hash in self._evidence
+
     def _at(self, height: int) -> Height | None:
         return self._heights[height - 1] if 1 <= height <= len(self._heights) else None
 
@@ -87,6 +105,7 @@ class ChainStore:
         )
         kept = Height(
             stored=stored,
+            evidence=tuple(item.hash() for item in effect.block.evidence),
             outcome=effect.outcome,
             state=effect.state,
             tx_ids=tuple(effect.tx_ids),
@@ -97,6 +116,7 @@ class ChainStore:
 
     def _enter(self, kept: Height) -> None:
         self._by_hash[kept.stored.block_id.hash] = kept.stored.height
+        self._evidence.update(kept.evidence)
         for index, (tx_id, result) in enumerate(zip(kept.tx_ids, kept.outcome.results, strict=True)):
             self._index[tx_id] = TxLocation(
                 height=kept.stored.height, index=index, code=result.code, time_ns=kept.time_ns
@@ -111,7 +131,7 @@ class ChainStore:
         keep = chooser.between(self._flushed, self.head)
         del self._heights[keep:]
         self._flushed = keep
-        self._index, self._by_hash = {}, {}
+        self._index, self._by_hash, self._evidence = {}, {}, set()
         for kept in self._heights:
             self._enter(kept)
 

@@ -70,7 +70,7 @@ class Report:
     """From the end of chaos until every node had gained its heights."""
     digest: str
     """Hash over all that happened, in order: equal for equal seeds."""
-    penalties: tuple[str, ...] = ()
-    """Reasons for which honest nodes blamed each other."""
+    penalties: dict[str, int] = field(default_factory=dict)
+    """How often honest nodes blamed each other, by reason."""
     notices: dict[str, int] = field(default_factory=dict)
     """How often each notice was given."""

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from catenet.chain.keys import ED25519, PublicKey
+from catenet.chain.keys import PrivateKey, PublicKey
 
 _DOMAIN = b"catenet/simulated signature"
 
@@ -12,11 +12,13 @@ def _mark(key: PublicKey, message: bytes) -> bytes:
     return half + half
 
 
-class SimulatedKey:
-    """Stands for a validator's vote key."""
+class SimulatedKey(PrivateKey):
+    """A validator's vote key that signs with one hash: it stands where production has a `PrivateKey`."""
 
-    def __init__(self, index: int) -> None:
-        self.public = PublicKey(ED25519, sha256(b"catenet/simulated key %d" % index).digest())
+    @classmethod
+    def of(cls, index: int) -> "SimulatedKey":
+        """Return the key of the validator with this index."""
+        return cls(sha256(b"catenet/simulated key %d" % index).digest())
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte signature."""

@@ -46,6 +46,8 @@ class Monitor:
         self.replicated: dict[TxId, bytes] = {}
         """Transactions that were promised to be kept, with their bytes, in order of the promise."""
         self.rounds_max = 0
+        self.notices: dict[str, int] = {}
+        self.penalties: dict[str, int] = {}
         self._trace = sha256()
 
     def note(self, text: str) -> None:
@@ -176,6 +178,16 @@ class Monitor:
             self._fail(node, f"2: the commit of height {effect.height}: {error}")
         if not members.two_thirds(eligible_power(members, effect.commit, effect.block.header.time_ns)):
             self._fail(node, f"2: the commit of height {effect.height} rests on votes older than the block")
+
+    def notice(self, name: str) -> None:
+        """Count what a node tells its operator."""
+        self.notices[name] = self.notices.get(name, 0) + 1
+
+    def penalised(self, node: bytes, peer: bytes, reason: str, *, disconnect: bool) -> None:
+        """A node blames a peer: an honest one is never cut off."""
+        self.penalties[reason] = self.penalties.get(reason, 0) + 1
+        if disconnect:
+            self._fail(node, f"8: cuts off honest {peer.hex()[:8]}: {reason}")
 
     def halted(self, node: bytes, reason: str) -> None:
         """A node stops for good: with honest nodes only, none may."""

@@ -126,7 +126,7 @@ class Network:
         self._later_repartition()
 
     def _notice(self) -> None:
-        """Let both ends of each link that changed learn it, a little later and not at the same moment."""
+        """Let both ends of each link that changed learn it, a little later."""
         for node in self._nodes:
             for peer in self._nodes:
                 if node != peer and self._alive[node]:
@@ -136,7 +136,9 @@ class Network:
         return lambda: self._look(node, peer)
 
     def _look(self, node: int, peer: int) -> None:
+        """A connection comes up at both ends at once, and goes down at each end by itself."""
         up = self.reaches(node, peer) and self.reaches(peer, node)
-        if self._alive[node] and up != self._connected[node][peer]:
-            self._connected[node][peer] = up
-            self._on_link(node, peer, up)
+        for end, other in ((node, peer), (peer, node)) if up else ((node, peer),):
+            if self._alive[end] and up != self._connected[end][other]:
+                self._connected[end][other] = up
+                self._on_link(end, other, up)

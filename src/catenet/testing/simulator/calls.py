@@ -1,0 +1,134 @@
+"""The calls between nodes that are not messages: fetches of batches and blocks, and block sync.
+
+A call may be lost on either way; who asked then learns after a deadline that it failed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from catenet.testing.simulator.chain_store import ChainStore
+from catenet.testing.simulator.network import Network
+from catenet.testing.simulator.schedule import Schedule
+from catenet.types.effects import Answer, Fetch, RequestBlocks
+from catenet.types.events import (
+    BlocksEnded,
+    BlocksReceived,
+    Event,
+    FetchEnded,
+    FetchReceived,
+    FetchRequested,
+)
+from catenet.types.messages import Found
+
+REFUSED_US = 10_000
+"""A call to a peer that is known to be unreachable fails after this."""
+
+FETCH_DEADLINE_US = 5_000_000
+BLOCKS_DEADLINE_US = 10_000_000
+RUN_BLOCKS = 8
+"""Blocks in one run of an answer."""
+
+
+class Party(Protocol):
+    """A node, as callers see it."""
+
+    index: int
+    address: bytes
+    life: int
+    chain: ChainStore
+
+    def handle(self, event: Event) -> None:
+        """Take an event."""
+        ...
+
+
+class Calls:
+    """All calls under way."""
+
+    def __init__(self, schedule: Schedule, network: Network) -> None:
+        self._schedule = schedule
+        self._network = network
+        self._parties: Sequence[Party] = ()
+        self._by_address: dict[bytes, Party] = {}
+        self._answers: dict[tuple[int, int], Callable[[Sequence[Found]], None]] = {}
+        self._numbers = 0
+
+    def start(self, parties: Sequence[Party]) -> None:
+        """Learn who there is."""
+        self._parties = parties
+        self._by_address = {party.address: party for party in parties}
+
+    def fetch(self, asker: Party, effect: Fetch) -> None:
+        """Carry a fetch to the peer, and its answer back."""
+        peer = self._by_address[effect.peer]
+        finish = self._once(
+            asker, lambda failed: FetchEnded(request=effect.request, peer=effect.peer, failed=failed)
+        )
+
+        def ask() -> None:
+            self._numbers += 1
+            number = self._numbers
+            self._answers[peer.index, number] = answer
+            peer.handle(FetchRequested(request=number, peer=asker.address, wanted=effect.wanted))
+
+        def answer(found: Sequence[Found]) -> None:
+            life = asker.life
+
+            def arrive() -> None:
+                if asker.life != life:
+                    return
+                for piece in found:
+                    asker.handle(FetchReceived(request=effect.request, peer=effect.peer, found=piece))
+                finish(False)
+
+            self._network.carry(peer.index, asker.index, arrive)
+
+        carried = self._network.carry(asker.index, peer.index, ask)
+        self._schedule.after(FETCH_DEADLINE_US if carried else REFUSED_US, lambda: finish(True))
+
+    def answered(self, answerer: Party, effect: Answer) -> None:
+        """A node's answer to a fetch leaves it."""
+        send = self._answers.pop((answerer.index, effect.request), None)
+        if send is not None:
+            send(effect.found)
+
+    def blocks(self, asker: Party, effect: RequestBlocks) -> None:
+        """Serve stored blocks from the peer's store, in runs; each run may be lost, then the call fails."""
+        peer = self._by_address[effect.peer]
+        finish = self._once(
+            asker, lambda failed: BlocksEnded(request=effect.request, peer=effect.peer, failed=failed)
+        )
+
+        def serve() -> None:
+            last = min(effect.last, peer.chain.head)
+            for first in range(effect.first, last + 1, RUN_BLOCKS):
+                self._serve_run(asker, peer, effect, first, min(first + RUN_BLOCKS - 1, last))
+            self._network.carry(peer.index, asker.index, lambda: finish(last < effect.first))
+
+        carried = self._network.carry(asker.index, peer.index, serve)
+        self._schedule.after(BLOCKS_DEADLINE_US if carried else REFUSED_US, lambda: finish(True))
+
+    def _serve_run(self, asker: Party, peer: Party, effect: RequestBlocks, first: int, last: int) -> None:
+        stored = [block for height in range(first, last + 1) if (block := peer.chain.block(height))]
+        event = BlocksReceived(
+            request=effect.request,
+            peer=effect.peer,
+            first=first,
+            blocks=[block.raw for block in stored],
+            commit=stored[-1].commit.encode() if stored else b"",
+        )
+        life = asker.life
+        self._network.carry(
+            peer.index, asker.index, lambda: asker.handle(event) if asker.life == life else None
+        )
+
+    def _once(self, asker: Party, end: Callable[[bool], Event]) -> Callable[[bool], None]:
+        """Return what ends a call of this life of the asker, the first time only."""
+        life, done = asker.life, [False]
+
+        def finish(failed: bool) -> None:
+            if not done[0] and asker.life == life:
+                done[0] = True
+                asker.handle(end(failed))
+
+        return finish
