@@ -78,6 +78,8 @@ def count(ctx: Context, vote: Vote) -> None:
         return
     held = hs.count(vote)
     if held is None:
+        # 2.3: a sign of life by whatever way it came: a proposer behind a broken link is not dead.
+        ctx.peer(vote.address).heard_us = ctx.now.mono_us
         ctx.remember(vote)
         ctx.fetch.stale = True
     else:
