@@ -6,6 +6,7 @@ Blocks that consensus decided and blocks that sync verified take the same way.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catenet.chain import state as chain_state
@@ -15,12 +16,12 @@ from catenet.chain.evidence import DuplicateVoteEvidence
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
 from catenet.chain.validators import InvalidUpdate, ValidatorSet
-from catenet.types.application import BlockOutcome, CommitInfo, FinalizeBlock, Misbehavior
+from catenet.types.application import BlockOutcome, CommitInfo, FinalizeBlock, Misbehavior, ProcessProposal
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Segment
 from catenet.types.effects import Append, CommitBlock, Effect, Execute, Halt
 from catenet.types.events import Committed, Finalized
-from catenet.types.records import ExecutedRecord
+from catenet.types.records import CommitRecord, ExecutedRecord, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,16 @@ class Execution:
         return [Execute(height=assembled.block.header.height, request=request)]
 
 
+def undelivered(records: Sequence[Record], state: ChainState) -> list[CommitRecord]:
+    """Return the blocks after `state` that the journal knows to be decided, in order."""
+    decided = {record.height: record for record in records if isinstance(record, CommitRecord)}
+    height, found = state.height, []
+    while height in decided:
+        found.append(decided[height])
+        height += 1
+    return found
+
+
 def other_result(state: ChainState, block: Block) -> str:
     """Say where a decided header contradicts our own execution of the height before; empty: nowhere."""
     header = block.header
@@ -167,6 +178,21 @@ def finalize_request(state: ChainState, block: Block, block_id: BlockID) -> Fina
         last_commit=commit_info(state.last_validators, block.last_commit),
         misbehavior=misbehavior(block.evidence),
         hash=block_id.hash,
+        height=block.header.height,
+        time_ns=block.header.time_ns,
+        next_validators_hash=block.header.next_validators_hash,
+        proposer_address=block.header.proposer_address,
+    )
+
+
+def process_request(state: ChainState, assembled: Assembled) -> ProcessProposal:
+    """Return what the application is told of a proposed block."""
+    block = assembled.block
+    return ProcessProposal(
+        txs=block.txs,
+        last_commit=commit_info(state.last_validators, block.last_commit),
+        misbehavior=misbehavior(block.evidence),
+        hash=assembled.block_id.hash,
         height=block.header.height,
         time_ns=block.header.time_ns,
         next_validators_hash=block.header.next_validators_hash,

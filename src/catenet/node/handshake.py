@@ -37,8 +37,8 @@ def shake_hands(app: Application, genesis: Genesis, history: History) -> ChainSt
     height = info.last_block_height
     if height > history.head:
         raise Corrupt(
-            f"the application is at height {height}, the stored chain ends at {history.head}: the chain's files "
-            "are older than the application's. Restore them together, or empty both and sync from the network."
+            f"the application is at height {height}, the stored chain ends at {history.head}: the chain's "
+            "files are older than the application's. Restore them together, or empty both and sync anew."
         )
     state = None
     if height == 0:
@@ -90,7 +90,7 @@ def _replay(app: Application, history: History, before: ChainState, height: int)
     outcome = app.finalize_block(finalize_request(before, Block.decode(stored.raw), stored.block_id))
     if outcome.app_hash != kept.app_hash:
         raise Corrupt(
-            f"replaying height {height} gave application hash {outcome.app_hash.hex().upper()}, the chain has "
-            f"{kept.app_hash.hex().upper()}: the application changed or is not deterministic"
+            f"replaying height {height} gave application hash {outcome.app_hash.hex().upper()}, the chain "
+            f"has {kept.app_hash.hex().upper()}: the application changed or is not deterministic"
         )
     app.commit()

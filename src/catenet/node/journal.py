@@ -1,4 +1,4 @@
-"""Journal and guard at start: opened together, read, and brought to agree (consensus.md 4, restart step 3)."""
+"""Journal and guard at start: opened together, read, and brought to agree (consensus.md 4, step 3)."""
 
 import logging
 from collections.abc import Sequence

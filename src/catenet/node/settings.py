@@ -1,9 +1,9 @@
 """From the operator's configuration to the settings of the machines. Names and units change, nothing else."""
 
 from catenet.core.batches.io import BatchConfig
+from catenet.core.config import CoreConfig
 from catenet.core.consensus.io import ConsensusConfig
 from catenet.core.ingress import IngressConfig
-from catenet.core.node import CoreConfig
 from catenet.network.config import NetworkConfig
 from catenet.node.config import NodeConfig
 

@@ -1,4 +1,4 @@
-"""Runs a node until it is told to stop, or something that must not end ends. Tasks start here and nowhere else.
+"""Runs a node until it is told to stop, or something ends that must not.
 
 SIGTERM, Ctrl-C   drain: health NOT_SERVING, calls in flight finish, everything is flushed; exit 0
 the same again    end at once; exit 130

@@ -3,9 +3,9 @@
 Glossary, one word per thing:
 
 - **transaction** (`tx`): opaque bytes of a client. Its **id** is their sha256.
-- **batch**: a numbered run of transactions of one **author**, pushed to every validator. Its name is its **digest**.
-- **manifest**: how a block is put together from batches: segments `Ref`, `Pick`, `Inline`.
-- **compact** block: header, last commit, evidence and manifest; **raw** block: the whole block's proto bytes.
+- **batch**: a numbered run of transactions of one **author**, for all validators. Its **digest** names it.
+- **manifest**: how a block is put together from batches, in segments `Ref`, `Pick`, `Inline`.
+- **compact** block: header, last commit, evidence, manifest; **raw** block: all of its proto bytes.
 - **height**: number of a block, from 1. **round**: attempt to decide a height, from 0.
 - **polka**: prevotes of more than two thirds for one id, or all nil. **commit**: the same of precommits.
 - **final**: decided, executed, and committed by the application here.

@@ -30,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TxResult:
-    """What executing one transaction gave. Code 0 is success; code, data and gas are hashed into the header."""
+    """What executing one transaction gave. Code 0 is success; code, data and gas are hashed on chain."""
 
     code: int = 0
     data: bytes = b""

@@ -173,8 +173,12 @@ class BlocksEnded:
     failed: bool
 
 
+Answered = Finalized | Committed | FetchRequested | FetchReceived | FetchEnded | BlocksReceived | BlocksEnded
+"""What the application made of a decided block, and what passes between peers by request."""
+
 Event = (
-    Started
+    Answered
+    | Started
     | Received
     | LinkChanged
     | TimerFired
@@ -184,11 +188,4 @@ Event = (
     | TxsChecked
     | Prepared
     | Processed
-    | Finalized
-    | Committed
-    | FetchRequested
-    | FetchReceived
-    | FetchEnded
-    | BlocksReceived
-    | BlocksEnded
 )
