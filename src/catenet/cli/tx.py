@@ -1,11 +1,13 @@
 """`catenet tx`: send, look up and wait for transactions."""
 
 import time
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from catenet.cli.connect import Reach, reach, reach_options, run
 from catenet.cli.output import as_text, duration, emit, json_option, printable, say, short
@@ -30,22 +32,26 @@ def tx() -> None:
 
 
 @tx.command(
-    examples=["catenet tx send 'name=Wei' --wait", "catenet tx send --hex 613d62 --level accepted"],
+    examples=[
+        "catenet tx send 'name=Wei' --wait",
+        "catenet tx send 'name=Eve' --timeout 3s",
+        "catenet tx send --hex 613d62 --level accepted",
+    ],
     next_step="catenet tx get ID",
 )
 @click.argument("data")
 @click.option("--hex", "in_hex", is_flag=True, help="DATA is given in hex.")
-@click.option("--wait", is_flag=True, help="The same as --level committed, and check the proof.")
-@click.option(
-    "--level", type=click.Choice(LEVELS), default="replicated", show_default=True, help="What to wait for."
-)
+@click.option("--wait", is_flag=True, help="Wait for the block and check the proof; so does --timeout.")
+@click.option("--level", type=click.Choice(LEVELS), help="What to wait for.  [default: replicated]")
 @reach_options
 @json_option
+@click.pass_context
 def send(
+    ctx: click.Context,
     data: str,
     in_hex: bool,
     wait: bool,
-    level: str,
+    level: str | None,
     nodes: tuple[str, ...],
     tls_ca: Path | None,
     timeout_s: float,
@@ -53,37 +59,43 @@ def send(
 ) -> None:
     """Send DATA as one transaction. Without --wait it is enough that f faults cannot lose it."""
     payload = _payload(data, in_hex)
-    level = "committed" if wait else level
-    to = reach(nodes, tls_ca, timeout_s)
-    began = time.monotonic()
+    timed = ctx.get_parameter_source("timeout_s") is ParameterSource.COMMANDLINE
+    prove = wait or (timed and level is None)
+    wanted = "committed" if prove else level or "replicated"
     try:
-        receipt, proof = run_send(to, payload, level, prove=wait)
+        sent = run_send(reach(nodes, tls_ca, timeout_s), payload, wanted, prove=prove)
     except _NotYet as error:
-        raise Failure(f"not committed in {duration(timeout_s)}: {error}", NOT_COMMITTED) from None
-    value = {**_receipt_value(receipt, level), "seconds": round(time.monotonic() - began, 4), "proof": proof}
-    place = f"  block {receipt.height}  index {receipt.index}" if receipt.height else ""
-    took = duration(time.monotonic() - began)
-    code = f"  code {receipt.code} {receipt.log}" if receipt.code else ""
-    emit(
-        value,
-        f"{level}{place}  tx {short(receipt.id)}  {took}{code}{'  ' + proof if proof else ''}",
-        as_json=as_json,
-    )
-    if not as_json and not wait:
+        raise Failure(f"not {wanted} in {duration(timeout_s)}: {error}", NOT_COMMITTED) from None
+    receipt = sent.receipt
+    value = {**_receipt_value(receipt, wanted), "seconds": round(sent.seconds, 4), "proof": sent.proof}
+    emit(value, _sent_text(sent, wanted), as_json=as_json)
+    if not as_json and wanted != "committed":
         say(f"  next: catenet tx wait {receipt.id.hex().upper()}")
     if receipt.code:
         raise SystemExit(NOT_COMMITTED)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A transaction that was taken in."""
+
+    receipt: "Receipt"
+    seconds: float
+    """From sending to the answer."""
+    proof: str
+    """A sentence about its proof; empty when none was asked for."""
+
+
 class _NotYet(Exception):
-    """The time was over before the transaction was committed; the text says who is missing."""
+    """The time was over before the transaction was at its level; the text says who is missing."""
 
 
-def run_send(to: Reach, payload: bytes, level: str, *, prove: bool) -> "tuple[Receipt, str]":
-    """Send one transaction; with `prove`, check its proof and return a sentence about it."""
+def run_send(to: Reach, payload: bytes, level: str, *, prove: bool) -> Sent:
+    """Send one transaction; with `prove`, check its proof."""
     from catenet.types.events import Level
 
-    async def work(client: "Client") -> "tuple[Receipt, str]":
+    async def work(client: "Client") -> Sent:
+        began = time.monotonic()
         try:
             receipt = await client.send(payload, Level[level.upper()], timeout_s=to.timeout_s)
         except (Unavailable, TimeoutError) as error:
@@ -91,9 +103,21 @@ def run_send(to: Reach, payload: bytes, level: str, *, prove: bool) -> "tuple[Re
             if reason:
                 raise _NotYet(reason) from error
             raise
-        return receipt, await _prove(client, receipt.id) if prove and receipt.height else ""
+        seconds = time.monotonic() - began
+        proof = await _prove(client, receipt.id) if prove and receipt.height else ""
+        return Sent(receipt=receipt, seconds=seconds, proof=proof)
 
     return run(to, work)
+
+
+def _sent_text(sent: Sent, level: str) -> str:
+    receipt = sent.receipt
+    parts = [level, f"tx {short(receipt.id)}", duration(sent.seconds)]
+    if receipt.height:
+        parts[1:1] = [f"block {receipt.height}", f"index {receipt.index}"]
+    if receipt.code:
+        parts.append(f"code {receipt.code} {receipt.log}")
+    return "  ".join([*parts, sent.proof]).rstrip()
 
 
 async def _who_is_missing(client: "Client") -> str:
