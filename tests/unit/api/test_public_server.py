@@ -1,8 +1,6 @@
 """The public ports: bad bytes on every method, health, drain, taken ports, TLS, and a server that dies."""
 
 import asyncio
-import datetime
-import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -12,9 +10,6 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2
 
 from catenet.api import services
@@ -22,6 +17,7 @@ from catenet.api.server import Listener, PublicServer, TlsFiles
 from catenet.types.errors import InvalidInput, WrongState
 from catenet.wire.seed import blockchain_pb2 as seed
 from support.api import MemoryNode, serving, tx_id
+from support.certificates import certificate
 
 BAD = b"\x0a\xff"
 """A field that announces more bytes than there are, for a message with field 1; and below, field 9."""
@@ -100,6 +96,56 @@ def test_an_unknown_method_is_unimplemented() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(b"", timeout=5)
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+    drive(body)
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def call_path(path: bytes) -> bytes:
+    """Return the bytes of an HTTP/2 connection that calls `path` on stream 1, headers uncompressed."""
+    headers = (
+        b"\x83\x86"  # :method POST, :scheme http
+        + (b"\x04" + bytes([len(path)]) + path)  # :path
+        + b"\x01\x01x"  # :authority
+        + b"\x0f\x10\x10application/grpc"  # content-type
+        + b"\x00\x02te\x08trailers"
+    )
+    return (
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + frame(4, 0, 0, b"")
+        + frame(1, 4, 1, headers)
+        + frame(0, 1, 1, bytes(5))
+    )
+
+
+async def answered_stream(reader: asyncio.StreamReader) -> int:
+    """Read frames until one is of a call; return its kind."""
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        if int.from_bytes(head[5:], "big"):
+            return head[3]
+
+
+@pytest.mark.parametrize("path", [b"/blockchain.Node/\xff\xfe", b"\xff", b"/\xc3\x28/\xa0\xa1"])
+def test_a_path_that_is_no_utf_8_does_not_stop_the_server(path: bytes) -> None:
+    async def body(node: MemoryNode, server: PublicServer, channel: grpc.aio.Channel) -> None:
+        node.ledger.commit([b"a=1"])
+        host, _, port = server.addresses[0].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(call_path(b"/blockchain.Node/GetLatestBlock"))
+        assert await answered_stream(reader) == 1, "the bytes are right: a good path is answered by HEADERS"
+        writer.close()
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(call_path(path))
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            assert await answered_stream(reader) in (1, 3)
+        writer.close()
+        assert (await latest(channel)).height == 1
+        assert server.restarts == 0
 
     drive(body)
 
@@ -207,37 +253,6 @@ def test_two_nodes_do_not_share_a_port() -> None:
             await second.start()
 
     drive(body)
-
-
-def certificate(directory: Path, name: str) -> TlsFiles:
-    """Write a self-signed P-256 certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = TlsFiles(certificate=directory / "node.crt", key=directory / "node.key")
-    files.certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 def dial(address: str, ca: Path, version: ssl.TLSVersion) -> str:

@@ -1,11 +1,13 @@
 """The asynchronous client against real servers: its verbs, its errors, and the next node when one fails."""
 
 import asyncio
+from pathlib import Path
 
 import grpc
 import pytest
 
 from catenet.api.limits import Limits
+from catenet.api.server import Listener, PublicServer
 from catenet.chain.block import Block as StoredBlock
 from catenet.client.sdk import Client
 from catenet.types.errors import (
@@ -19,7 +21,8 @@ from catenet.types.errors import (
 )
 from catenet.types.events import Level
 from catenet.wire.grpc_server import Handler
-from support.api import REFUSED, tx_id
+from support.api import REFUSED, MemoryNode, tx_id
+from support.certificates import certificate
 from support.client import Network, client, closed_port, drive
 
 
@@ -200,6 +203,26 @@ def test_an_answer_that_cannot_be_read_is_corrupt() -> None:
         async with client([f"127.0.0.1:{port}"]) as catenet:
             with pytest.raises(Corrupt, match=r"no catenet\.v1\.StatusResponse"):
                 await catenet.status()
+        await server.stop(0)
+
+    asyncio.run(main())
+
+
+def test_over_tls_with_the_authority_of_the_nodes(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = certificate(tmp_path, "node")
+        (tmp_path / "other").mkdir()
+        other = certificate(tmp_path / "other", "other")
+        server = PublicServer(MemoryNode(), [Listener(address="127.0.0.1:0", tls=files)])
+        await server.start()
+        async with Client(server.addresses, tls_ca=files.certificate, timeout_s=5) as catenet:
+            assert (await catenet.send(b"a=1", Level.COMMITTED)).height == 1
+        for wrong in (other.certificate, None):
+            async with Client(server.addresses, timeout_s=0.3, tls_ca=wrong) as catenet:
+                with pytest.raises(Unavailable):
+                    await catenet.status()
+        with pytest.raises(InvalidInput, match="cannot read"):
+            Client(server.addresses, tls_ca=tmp_path / "none.crt")
         await server.stop(0)
 
     asyncio.run(main())
