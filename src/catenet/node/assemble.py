@@ -24,7 +24,7 @@ from catenet.network.peers import Peers
 from catenet.node import clock, settings, telemetry
 from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
 from catenet.node.gateway import NodeGateway
-from catenet.node.handshake import shake_hands
+from catenet.node.handshake import refill, shake_hands
 from catenet.node.intake import Intake
 from catenet.node.journal import Journal, open_journal
 from catenet.node.maintenance import Maintenance
@@ -142,6 +142,7 @@ class Assembly:
         self._worker = AppWorker(self._loop)
         self._supervisor = Supervisor()
         self._runtime = Runtime(self._loop)
+        refill(ledger, journal.records, genesis)
         state = shake_hands(self._app, genesis, ledger)
         self._core = Node(
             settings.core_config(config),
@@ -202,8 +203,6 @@ class Assembly:
             on_durable=call_in(loop, outbox.on_durable),
             on_failure=call_in(loop, self._disk_failed),
         )
-        for record in journal.new_records:
-            outbox.append(encode_record(record))
         maintenance = Maintenance(
             ledger=self._ledger,
             app_state=self._app_state,

@@ -1,31 +1,93 @@
-"""The application's handshake at start: bring it to the height of the stored chain (consensus.md 4, step 5).
+"""Bringing what is derived to one height at start: blocks and index, then the application (consensus.md 4).
 
-    Info, InitChain when it has no block yet, then FinalizeBlock + Commit for each stored block it lacks
+    refill       blocks that the journal decided and executed, and a crash of the machine took from the store
+    shake_hands  Info, InitChain when it has no block yet, FinalizeBlock + Commit for each block it lacks
 
-Runs before anything else, in the application's thread.
+Runs before anything else.
 """
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from catenet.chain.block import Block
+from catenet.chain.commit import BlockID, Commit
 from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
-from catenet.core.execution import finalize_request
-from catenet.types.application import Application, InitChain, ValidatorUpdate
+from catenet.core.batches.io import BatchConfig
+from catenet.core.batches.machine import Batches
+from catenet.core.execution import Decided, finalize_request, next_state, other_result, undelivered
+from catenet.types.application import Application, BlockOutcome, InitChain, ValidatorUpdate
+from catenet.types.assembly import Assembled
 from catenet.types.errors import Corrupt
-from catenet.types.ports import BlockReader
+from catenet.types.ids import TxId
+from catenet.types.ports import BlockReader, TxWindow
+from catenet.types.records import ExecutedRecord, Record
 
 log = logging.getLogger(__name__)
 
 
-class History(BlockReader, Protocol):
+class History(BlockReader, TxWindow, Protocol):
     """The stored chain with the state after each height."""
 
     def state_at(self, height: int) -> ChainState | None:
         """Return the state after `height`, or None when it is not kept."""
         ...
+
+
+class Store(History, Protocol):
+    """The stored chain, to append to."""
+
+    def append(
+        self,
+        height: int,
+        raw: bytes,
+        block_id: BlockID,
+        commit: Commit,
+        outcome: BlockOutcome,
+        tx_ids: Sequence[TxId],
+        state: ChainState,
+    ) -> None:
+        """Store the next final block."""
+        ...
+
+
+def refill(store: Store, records: Sequence[Record], genesis: Genesis) -> None:
+    """Store the blocks above the head that the journal holds with their outcomes.
+
+    The store is synced in the background only: after a crash of the machine it may lie behind the journal,
+    and behind the application.
+    """
+    state = store.state_at(store.head) if store.head else ChainState.genesis(genesis)
+    assert state is not None, f"the state after height {store.head} is missing beside its block"
+    outcomes = {r.height: r.outcome for r in records if isinstance(r, ExecutedRecord)}
+    if state.height not in outcomes:
+        return
+    pool = Batches(BatchConfig(), None, store)
+    pool.restore(records, state.last_height, state.last_time_ns)
+    for record in undelivered(records, state):
+        outcome, assembled = outcomes.get(record.height), pool.assemble(record.compact)
+        if outcome is None or not isinstance(assembled, Assembled):
+            return
+        if record.height == genesis.initial_height:
+            # What InitChain answered is known to the first header.
+            state = replace(state, app_hash=assembled.block.header.app_hash)
+        if other_result(state, assembled.block):
+            # InitChain chose other validators: the block is executed again instead.
+            return
+        state = next_state(state, Decided(assembled=assembled, commit=record.commit), outcome)
+        log.info("block_stored_again", extra={"height": record.height})
+        store.append(
+            record.height,
+            assembled.raw,
+            assembled.block_id,
+            record.commit,
+            outcome,
+            assembled.tx_ids,
+            state,
+        )
 
 
 def shake_hands(app: Application, genesis: Genesis, history: History) -> ChainState:

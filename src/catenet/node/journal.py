@@ -12,7 +12,7 @@ from catenet.storage.home import Home
 from catenet.storage.safety import Found, Safety, open_safety
 from catenet.types.errors import Corrupt, InvalidInput
 from catenet.types.records import CommitRecord, Record, RejoinRecord, VoteRecord
-from catenet.wire.records import decode_record
+from catenet.wire.records import decode_record, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,6 @@ class Journal:
     safety: Safety
     records: Sequence[Record]
     signer: Signer
-    new_records: Sequence[Record]
-    """To be appended before anything else: what the guard knew and the journal lost."""
     kept_records: Sequence[Record]
     """To be kept for ever: above which height this home may sign."""
 
@@ -54,6 +52,11 @@ def open_journal(home: Home, *, chain_id: str, key: PrivateKey) -> Journal:
     if guard_vote is not None and guard_vote not in votes:
         # A cut tail: the guard's slot was durable, the journal's record was not.
         new.append(VoteRecord(vote=guard_vote))
+    if new:
+        safety.journal.append([encode_record(record) for record in new])
+        safety.journal.sync()
+    if safety.found is Found.REPAIRED:
+        safety.settle_repair()
     for vote in votes:
         state = raised(state, vote, chain_id)
     rejoin = max((r.height for r in [*records, *new] if isinstance(r, RejoinRecord)), default=0)
@@ -62,7 +65,6 @@ def open_journal(home: Home, *, chain_id: str, key: PrivateKey) -> Journal:
         safety=safety,
         records=[*records, *new],
         signer=signer,
-        new_records=new,
         kept_records=[RejoinRecord(height=rejoin)] if rejoin else [],
     )
 
