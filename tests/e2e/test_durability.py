@@ -1,0 +1,48 @@
+"""Acknowledged means kept: kill -9 of all four validators under load, again and again (reliability.md 1).
+
+CATENET_KILL_ROUNDS says how often (3), CATENET_SEED which moments; `scripts/campaign-kill-all ROUNDS` is the
+long form.
+"""
+
+import asyncio
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from support.cluster import cluster
+from support.load import check_once, settled_chain, submitting
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ROUNDS = int(os.environ.get("CATENET_KILL_ROUNDS", "3"))
+RECOVERY_S = 20.0
+
+
+def test_what_was_acknowledged_survives_kill_9_of_all_four(tmp_path: Path) -> None:
+    seed = int(os.environ.get("CATENET_SEED", str(time.time_ns() % 1_000_000)))
+    print(f"\nseed {seed}: CATENET_SEED={seed} has the same moments again")
+    moments = random.Random(seed)
+
+    async def body() -> None:
+        with cluster(tmp_path / "net") as net:
+            net.start()
+            await net.wait_ready()
+            async with submitting(net.targets, timeout_s=60.0) as load:
+                for number in range(ROUNDS):
+                    await load.wait_acknowledged(20, within_s=RECOVERY_S)
+                    await asyncio.sleep(moments.uniform(0.05, 1.5))
+                    before = len(load.acknowledged)
+                    order = moments.sample(range(4), 4)
+                    net.kill(*order)
+                    net.start(*moments.sample(range(4), 4))
+                    took = await load.wait_acknowledged(1, within_s=RECOVERY_S)
+                    print(f"round {number + 1}: killed after {before} acks, next ack {took:.2f} s later")
+            blocks = await settled_chain(net, load)
+            check_once(blocks, load)
+            acknowledged = f"{len(load.acknowledged)} acknowledged"
+            print(f"{ROUNDS} rounds: {acknowledged}, {len(blocks)} blocks, 0 lost, 0 twice")
+
+    asyncio.run(body())
