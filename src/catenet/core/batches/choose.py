@@ -55,7 +55,7 @@ def due(store: Store, holders: Holders, now_us: int) -> bool:
     for batches in store.live.values():
         held = next(iter(batches.values()), None)
         if held is not None and (
-            now_us - held.arrived_us >= store.config.eager_us or holders.third(holders.power(held))
+            now_us - held.arrived_us >= store.config.eager_us or holders.third(holders.acked(held))
         ):
             return True
     return False
@@ -87,7 +87,7 @@ def offered(store: Store, holders: Holders, height: int, now_us: int, *, residue
                 break
             wide.append(held)
         streams.append(wide)
-        thin.append([held for held in batches if holders.third(holders.power(held))])
+        thin.append([held for held in batches if holders.third(holders.acked(held))])
     if not any(streams):
         # The height is due by a third (2.7 b): an eager offer costs at most a fetch, an empty block a height.
         streams = thin

@@ -46,10 +46,13 @@ class Holders:
 
     def power(self, held: Held) -> int:
         """Return the power of those that hold a batch which is here: this node and its author included."""
+        author = self.powers.get(held.author, 0) if held.author != self.me else 0
+        return author + self.acked(held)
+
+    def acked(self, held: Held) -> int:
+        """Return the same without its author, unless that is this node: an author may send to few (5.5)."""
         powers = self.powers
-        total = powers.get(held.author, 0)
-        if self.me is not None and self.me != held.author:
-            total += powers.get(self.me, 0)
+        total = 0 if self.me is None else powers.get(self.me, 0)
         incarnation, seq = held.place
         for peer, (have_incarnation, have_seq) in self._haves.get(held.author, {}).items():
             if have_seq >= seq and have_incarnation == incarnation and peer not in (held.author, self.me):

@@ -41,10 +41,12 @@ class OwnStream:
         self._timers = timers
         self._newest: Held | None = None
         self._restarts = 0
+        self._restored_seq = 0
 
     def restore_incarnation(self, incarnation: int) -> None:
         """Take the journal's record of a new incarnation."""
         self.author.incarnation, self.author.seq = incarnation, 0
+        self._restored_seq = 0
         self._own.clear()
         self._newest = None
 
@@ -52,7 +54,7 @@ class OwnStream:
         """Take an own batch out of the journal: its number must never be used again."""
         held.checked = True
         if held.batch.incarnation == self.author.incarnation and held.batch.seq > self.author.seq:
-            self.author.seq = held.batch.seq
+            self.author.seq = self._restored_seq = held.batch.seq
             self._newest = held
         if held.batch.incarnation == self.author.incarnation:
             self._own[held.batch.seq] = held
@@ -161,7 +163,9 @@ class OwnStream:
     def on_tip(self, peer: Address, tip: Tip, now: Instant) -> list[Output]:
         """Take what a peer says of the own stream."""
         outputs: list[Output] = []
-        newer = (tip.incarnation, tip.seq) > (self.author.incarnation, self.author.seq)
+        # It can only have what the journal held at the start, or what it was sent since.
+        known = max(self._restored_seq, self.pusher.sent(peer))
+        newer = (tip.incarnation, tip.seq) > (self.author.incarnation, known)
         if newer and self.author.incarnation and self._restarts < _RESTARTS:
             # D1: the peer has numbers that this journal does not know any more: never use them again.
             now_ms = now.wall_ns // 1_000_000
@@ -183,9 +187,12 @@ class OwnStream:
             Append(record=IncarnationRecord(incarnation=incarnation)),
             Notice(name="batches.incarnation", fields={"incarnation": incarnation}, alarm=True),
         ]
-        for ticket in dict.fromkeys(waiting):
+        for ticket in waiting:
             if self.author.buffered:
                 self.author.enqueue(Chunk(ticket=ticket, client="", txs=(), ids=()), now_us)
+            else:
+                # What it waited for is spent.
+                self.tickets.wait_seq(ticket, 0)
         return outputs
 
     def on_decided(self, now_us: int) -> None:

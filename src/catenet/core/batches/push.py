@@ -24,6 +24,8 @@ class _Peer:
     flight: deque[tuple[int, int]] = field(default_factory=deque)
     flight_bytes: int = 0
     progress_us: int = 0
+    sent: int = 0
+    """The highest number that it was sent, or told to skip, in this run."""
 
     def go_back(self, now_us: int) -> None:
         """Send again from the first unacknowledged number on."""
@@ -51,6 +53,11 @@ class Pusher:
         """Return the peers with a link."""
         return [peer for peer, state in self._peers.items() if state.up]
 
+    def sent(self, peer: Address) -> int:
+        """Return the highest number of this incarnation that a peer was sent in this run."""
+        state = self._peers.get(peer)
+        return 0 if state is None else state.sent
+
     def tip(self, peer: Address, tip: Tip, incarnation: int, now_us: int) -> None:
         """Take a peer's tip of the own stream: acknowledgement and credit."""
         state = self._peers.get(peer)
@@ -70,7 +77,7 @@ class Pusher:
     def restart(self, now_us: int) -> None:
         """Begin a new incarnation: nothing of it is acknowledged."""
         for state in self._peers.values():
-            state.acked = 0
+            state.acked = state.sent = 0
             state.go_back(now_us)
 
     def pump(self, peer: Address, newest: int, incarnation: int, now_us: int) -> list[Send]:
@@ -87,6 +94,7 @@ class Pusher:
                     # Skip covers everything up to it: wait until nothing sent before is in doubt.
                     break
                 state.next = self._behind_gone(state.next, newest)
+                state.sent = max(state.sent, state.next - 1)
                 sends.append(Send(peer=peer, message=Skip(to=state.next - 1, incarnation=incarnation)))
                 continue
             size = len(held.batch.payload)
@@ -97,6 +105,7 @@ class Pusher:
             state.flight.append((state.next, size))
             state.flight_bytes += size
             state.next += 1
+            state.sent = max(state.sent, state.next - 1)
             sends.append(Send(peer=peer, message=BatchMessage(batch=held.batch)))
         return sends
 

@@ -23,8 +23,7 @@ class Tickets:
 
     def wait_seq(self, ticket: Ticket, seq: int) -> None:
         """One part of the ticket is in the own batch `seq`."""
-        if ticket in self._parts:
-            heappush(self._by_seq, (seq, ticket))
+        heappush(self._by_seq, (seq, ticket))
 
     def wait_batch(self, ticket: Ticket, held: Held) -> None:
         """One part of the ticket is in a batch of another stream."""
