@@ -39,6 +39,10 @@ class Link:
                 if beat is not None:
                     tasks.create_task(beat.watch(self, now_us))
         except ExceptionGroup as group:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A TaskGroup of 3.11 forgets that it was cancelled when a child failed at the same time.
+                raise asyncio.CancelledError from None
             raise self._reason(group) from None
         finally:
             self.close("the stream is over")
