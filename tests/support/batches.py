@@ -78,13 +78,16 @@ class Net:
         powers: Sequence[int] = (10, 10, 10, 10),
         config: BatchConfig | None = None,
         check: Callable[[bytes], int] = lambda tx: 0,
+        proposers: int = 4,
     ) -> None:
+        """`proposers`: how many of the first nodes count as the next proposers, which get full vectors."""
         self.now_us = 10 * SECOND_US
         self.height = 0
         self.time_ns = START_NS
         self.config = BatchConfig() if config is None else config
         self.set = validators(powers)
         self.check = check
+        self.proposers = proposers
         self.blocked: set[tuple[Address, Address]] = set()
         self.queue: list[tuple[Address, Address, Message]] = []
         self.sent: list[tuple[Address, Address, Message]] = []
@@ -127,7 +130,7 @@ class Net:
         return site
 
     def upcoming(self) -> list[Address]:
-        return [member.address for member in self.set.validators][:1]
+        return [member.address for member in self.set.validators][: self.proposers]
 
     @property
     def now(self) -> Instant:

@@ -1,5 +1,7 @@
 """Rules D3, D4, D7, D8 and G5: receiving, telling, fetching, dying; the attacks of 5.5; pitfall 15."""
 
+import pytest
+
 from catenet.chain.block import encode_txs
 from catenet.core.batches.io import BatchConfig
 from catenet.types.assembly import Assembled, Broken, Missing
@@ -103,7 +105,7 @@ def test_d2_skip_of_another_incarnation_does_not_move_the_stream() -> None:
 
 
 def test_d4_standalone_tips_keep_their_distance_and_go_to_authors_that_moved() -> None:
-    net = Net()
+    net = Net(proposers=1)
     net.run(SECOND_US)
     net.sent.clear()
     for seq in range(1, 6):
@@ -123,7 +125,7 @@ def test_d4_a_new_link_is_told_the_full_vector() -> None:
 
 
 def test_d4_an_author_that_ran_out_of_credit_hears_when_room_comes_back() -> None:
-    net = Net(config=BatchConfig(window_batches=2, pipe_bytes=1 << 20))
+    net = Net(config=BatchConfig(window_batches=2, pipe_bytes=1 << 20), proposers=1)
     for seq in (1, 2):
         push(net, 3, 0, batch(seq, [b"t%d" % seq]))
         push(net, 3, 1, batch(seq, [b"t%d" % seq]))
@@ -318,6 +320,7 @@ def test_55_a_have_liar_costs_a_fetch_and_acknowledges_nothing_alone() -> None:
     assert site.acknowledged == []
 
 
+@pytest.mark.slow
 def test_d8_a_batch_dies_after_1000_heights_and_10_minutes_of_block_time() -> None:
     net = Net()
     txs = txs_of("stuck", 2)
