@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import secrets
 import shutil
 from pathlib import Path
 from time import monotonic
@@ -75,7 +76,9 @@ def _network(folder: Path) -> LocalNetwork:
         taken = next(port for port in ports if not is_free(port))
         say(f"  port {taken} is taken by {holder(taken)}; all ports are {offset} higher")
     network = make_network(
-        folder, chain_id="flights-demo", layout=Layout(count=VALIDATORS, port_offset=offset)
+        folder,
+        chain_id=f"flights-{secrets.token_hex(2)}",
+        layout=Layout(count=VALIDATORS, port_offset=offset),
     )
     return LocalNetwork(network)
 
@@ -86,7 +89,8 @@ async def _run(local: LocalNetwork, flights: Flights) -> tuple[Measured, Verdict
         for index in range(VALIDATORS):
             await local.start(index)
         if await first_block(local) is None:
-            raise Failure(f"no first block; the first validator says:\n{local.tail(0)}")
+            index = next((index for index in range(VALIDATORS) if not local.running(index)), 0)
+            raise Failure(f"no first block; {local.network.nodes[index].name} says:\n{local.tail(index)}")
         say(f"  first block after {duration(monotonic() - began)}; importing {len(flights.txs):,} departures")
         measured = await Import(local, flights.txs).run()
         say("  reading everything back from every validator")

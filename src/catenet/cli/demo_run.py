@@ -53,6 +53,8 @@ class Import:
         self._place = {tx: index for index, tx in enumerate(txs)}
         self._handed_in: list[float] = []
         self._acknowledged = 0
+        self._sender: Client | None = None
+        self._victim: int | None = None
         self._seen = bytearray(len(txs))
         self._measured = Measured(transactions=len(txs))
         self._last_at = monotonic()
@@ -67,10 +69,11 @@ class Import:
         followed = targets[-1:] + targets[:-1]
         async with Client(targets) as sender, Client(followed) as follower, asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(follower))
-            fault = tasks.create_task(self._disturb(sender))
+            self._sender = sender
+            revival = tasks.create_task(self._revive())
             began = monotonic()
             summary = await sender.submit_batches(self._batches(), Level.REPLICATED, on_ack=self._on_ack)
-            await fault
+            await revival
             await self._settle()
             following.cancel()
         self._progress.close()
@@ -83,27 +86,33 @@ class Import:
 
     def _on_ack(self, receipt: BatchReceipt) -> None:
         self._acknowledged += receipt.count
+        # At once, before the answers that have arrived meanwhile are looked at.
+        if self._victim is None and 3 * self._acknowledged >= len(self._txs):
+            self._kill()
         self._wake.set()
         self._progress.update(self._acknowledged)
+
+    def _kill(self) -> None:
+        """Kill the validator that the sender talks to."""
+        nodes = self._local.network.nodes
+        target = self._sender.target if self._sender else ""
+        self._victim = next(index for index, node in enumerate(nodes) if node.plaintext == target)
+        self._local.send(self._victim, signal.SIGKILL)
+        self._measured.killed = nodes[self._victim].name
+        say(f"  {self._measured.killed} killed (kill -9) after {self._acknowledged:,} transactions")
 
     async def _reached(self, count: int) -> None:
         while self._acknowledged < count:
             self._wake.clear()
             await self._wake.wait()
 
-    async def _disturb(self, sender: Client) -> None:
-        """Kill the validator that the sender talks to at a third, and start it again at two thirds."""
-        total = len(self._txs)
-        await self._reached(total // 3)
-        nodes = self._local.network.nodes
-        victim = next(index for index, node in enumerate(nodes) if node.plaintext == sender.target)
-        self._local.send(victim, signal.SIGKILL)
-        await self._local.ended(victim)
-        self._measured.killed = nodes[victim].name
-        say(f"  {nodes[victim].name} killed (kill -9) after {self._acknowledged:,} transactions")
-        await self._reached(2 * total // 3)
-        await self._local.start(victim)
-        say(f"  {nodes[victim].name} started again after {self._acknowledged:,} transactions")
+    async def _revive(self) -> None:
+        """Start the killed validator again at two thirds."""
+        await self._reached(-(-2 * len(self._txs) // 3))
+        if self._victim is not None:
+            await self._local.ended(self._victim)
+            await self._local.start(self._victim)
+            say(f"  {self._measured.killed} started again after {self._acknowledged:,} transactions")
 
     async def _follow(self, follower: Client) -> None:
         """Note when each transaction's block arrives."""

@@ -163,30 +163,35 @@ async def _announce(local: LocalNetwork, began: float) -> None:
     """Say when the first block is there, and who signed it."""
     found = await first_block(local)
     if found is None:
-        say(f"  no block after {FIRST_BLOCK_S:.0f} s; see: catenet dev logs 0")
+        say(f"  no first block after {monotonic() - began:.0f} s; see: catenet dev logs 0")
         return
     signed = f"{found} of {len(local.network.nodes)} signatures"
     say(f"  block 1 committed after {monotonic() - began:.1f} s ({signed})")
 
 
 async def first_block(local: LocalNetwork, timeout_s: float = FIRST_BLOCK_S) -> int | None:
-    """Wait for the first block; returns how many signed the newest one, None when the time is over."""
+    """Wait for the first block; returns how many signed the newest one.
+
+    None when the time is over, or when a validator ended: who answers on its port is then somebody else.
+    """
     from catenet.client.sdk import Client
     from catenet.types.errors import CatenetError
 
     targets = [node.plaintext for node in local.network.nodes]
+    every = range(len(targets))
     try:
         async with asyncio.timeout(timeout_s), Client(targets) as client:
-            while True:
+            while all(local.running(index) for index in every):
                 try:
                     status = await client.status(timeout_s=2.0)
-                    if status.height > 0:
+                    if status.height > 0 and status.chain_id == local.network.chain_id:
                         return status.last_commit_signatures
                 except (CatenetError, TimeoutError):
                     pass
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
-        return None
+        pass
+    return None
 
 
 async def _answer(local: LocalNetwork, asked: asyncio.Event) -> None:
