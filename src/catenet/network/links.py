@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from catenet.network.outbox import LinkClosed, Outbox, Parcel
 from catenet.network.stream import FrameStream
-from catenet.types.errors import Forbidden, Unauthenticated, WrongState
+from catenet.types.errors import CatenetError, Forbidden, Unauthenticated, WrongState
 from catenet.types.ids import Address
 from catenet.wire.convert import Frame
 
@@ -27,37 +27,42 @@ class Link:
         self.heard_us = 0
         """When the last frame came (monotonic)."""
         self._stream = stream
+        self._over = asyncio.Event()
+        self._fault: CatenetError = LinkClosed("the stream is over")
 
     async def pump(self, on_frame: OnFrame, now_us: Callable[[], int], *, beat: "Heartbeat | None") -> None:
         """Read and write until the stream ends; always ends with an error that says why."""
         self.heard_us = now_us()
+        jobs = [self._read(on_frame, now_us), self._write(), self._stream.wait_cancelled()]
+        if beat is not None:
+            jobs.append(beat.watch(self, now_us))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(on_frame, now_us))
-                tasks.create_task(self._write())
-                tasks.create_task(self._stream.wait_cancelled())
-                if beat is not None:
-                    tasks.create_task(beat.watch(self, now_us))
-        except ExceptionGroup as group:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # A TaskGroup of 3.11 forgets that it was cancelled when a child failed at the same time.
-                raise asyncio.CancelledError from None
-            raise self._reason(group) from None
+                children = [tasks.create_task(self._until_fault(job)) for job in jobs]
+                await self._over.wait()
+                for child in children:
+                    child.cancel()
         finally:
-            self.close("the stream is over")
+            self.close(str(self._fault))
+        raise self._fault
 
     def close(self, reason: str) -> None:
         """End the stream from this side."""
         self.outbox.close(reason)
         self._stream.cancel()
 
-    def _reason(self, group: ExceptionGroup[Exception]) -> Exception:
-        """Return the error that matters of those that the stream's tasks ended with."""
-        if self.outbox.closed:
-            return LinkClosed(self.outbox.closed)
-        others = group.split(LinkClosed)[1]
-        return (others or group).exceptions[0]
+    async def _until_fault(self, job: Coroutine[None, None, None]) -> None:
+        """Run a part of the stream; the first one that fails ends it.
+
+        The error is kept, not raised: a TaskGroup of Python 3.11 whose child fails while it waits leaves its
+        parent marked as cancelled.
+        """
+        try:
+            await job
+        except CatenetError as error:
+            if not self._over.is_set():
+                self._fault = LinkClosed(self.outbox.closed) if self.outbox.closed else error
+                self._over.set()
 
     async def _read(self, on_frame: OnFrame, now_us: Callable[[], int]) -> None:
         while True:

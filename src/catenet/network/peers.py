@@ -187,7 +187,7 @@ class Peers:
     async def blocks(
         self, peer: Address, first: int, last: int, *, timeout_s: float
     ) -> AsyncIterator[BlockRun]:
-        """Ask a peer for stored blocks. Raises `Unavailable`, `NotFound`, `PastTip`, `InvalidInput` (a lie)."""
+        """Ask a peer for stored blocks. Raises `Unavailable`, `NotFound`, `PastTip`, `InvalidInput`."""
         request = pb.BlocksRequest(to=last)
         setattr(request, "from", first)
         expected = first

@@ -56,10 +56,9 @@ class DialledStream:
         """See `FrameStream`."""
         try:
             await self._call.write(frame)
-        except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
-        except asyncio.InvalidStateError:
-            raise LinkClosed("the stream is over") from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # It only says that the call is over; why, the final status says.
+            raise LinkClosed(await self._call.details() or "the stream is over") from None
         except asyncio.CancelledError:
             raise self._cancelled() from None
 
