@@ -1,4 +1,4 @@
-"""Run a trace file: each stanza is `command args`, `----`, expected output, blank line. Notes begin with #."""
+"""Run a trace file: stanzas of `command args`, `----`, expected output, a blank line. # begins a note."""
 
 import re
 from collections.abc import Callable

@@ -305,10 +305,11 @@ RULES: tuple[Rule, ...] = (
     proposing.propose,
     judge,
     prevote,
-    wait_for_prevotes,
     lock,
     learn,
     precommit_nil,
+    # After T6 and T7: with a polka there is nothing to wait for.
+    wait_for_prevotes,
     wait_for_precommits,
 )
 """In the order in which they are tried."""
