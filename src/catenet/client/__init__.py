@@ -3,3 +3,5 @@
 `sdk.Client` is the asynchronous client, `sync.SyncClient` the same for scripts; `values` is what they answer.
 Works without the server's rooms: it knows the wire, the vocabulary and the chain format.
 """
+
+import catenet.wire  # noqa: F401 - before any module here imports grpc: see wire/tls_floor.py

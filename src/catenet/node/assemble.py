@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from catenet import __version__
 from catenet.api.server import Listener, PublicServer, TlsFiles
-from catenet.apps.kv import KeyValue
 from catenet.chain.genesis import Genesis, GenesisError
 from catenet.chain.keys import PrivateKey, PublicKey, node_id, parse_key_file, parse_node_key
 from catenet.chain.validators import ValidatorSet
@@ -22,6 +21,7 @@ from catenet.core.node import Node
 from catenet.network.config import Endpoint, LocalNode, TlsIdentity
 from catenet.network.peers import Peers
 from catenet.node import clock, settings, telemetry
+from catenet.node.application import load_application
 from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
 from catenet.node.gateway import NodeGateway
 from catenet.node.handshake import refill, shake_hands
@@ -138,7 +138,7 @@ class Assembly:
         self._ledger = ledger
         self._app_state = app_state
         self._loop = asyncio.get_running_loop()
-        self._app = KeyValue(app_state)
+        self._app = load_application(config.app, app_state)
         self._worker = AppWorker(self._loop)
         self._supervisor = Supervisor()
         self._runtime = Runtime(self._loop)

@@ -153,7 +153,7 @@ class NodeConfig:
     """Everything a node is told besides its home and its genesis."""
 
     name: str = _setting("node", "name of this node, for people")
-    app: str = _setting("kv", "application", choices=("kv",))
+    app: str = _setting("kv", "application: kv, or module:Class")
     log_format: str = _setting(
         "auto", "auto: text on a terminal, else JSON", choices=("auto", "text", "json")
     )

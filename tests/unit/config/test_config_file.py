@@ -79,7 +79,7 @@ def test_flags_win_over_environment_over_file_over_defaults() -> None:
         ("[batches]\nseal_bytes = true", ["is True", "expected a whole number"]),
         ("[consensus]\ndead_proposer_shortcut = 1", ["expected true or false"]),
         ("name = 3", ["f.toml:1", "is 3", "expected text"]),
-        ('app = "kvv"', ['is "kvv"', "expected one of kv"]),
+        ('log_format = "jsonn"', ['is "jsonn"', "expected one of auto, text, json"]),
         ('[listen]\npeer = "26656"', ["f.toml:2", 'is "26656"', "host:port"]),
         ('[listen]\npeer = "h:99999"', ["host:port"]),
         ('[listen]\npeer = ""', ["host:port"]),
