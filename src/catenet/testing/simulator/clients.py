@@ -11,6 +11,9 @@ from catenet.testing.simulator.schedule import Schedule
 from catenet.types.effects import Acknowledge, Overload
 from catenet.types.events import Level, Submitted
 
+TRICKLE_US = 300_000
+"""Pause between submissions after chaos: they only give everybody a reason for the next height."""
+
 PATIENCE_US = 4_000_000
 """After so long without REPLICATED a client tries another node."""
 
@@ -47,6 +50,7 @@ class Clients:
         self._monitor = monitor
         self._doors: Sequence[Door] = ()
         self._tickets: dict[int, _Submission] = {}
+        self._last_ticket = 0
         self._open = 0
         self.submitted = 0
 
@@ -81,16 +85,29 @@ class Clients:
         door = self._chooser.pick(self._doors)
         if not door.alive:
             return
-        ticket = len(self._tickets) + 1
-        self._tickets[ticket] = submission
+        self._tickets[self._last_ticket + 1] = submission
+        self._hand_in(door, submission)
+
+    def _hand_in(self, door: Door, submission: _Submission) -> None:
+        self._last_ticket += 1
         self.submitted += len(submission.txs)
         self._monitor.submitted(submission.txs)
         client = f"client-{self._chooser.choose(3)}"
-        door.submit(Submitted(ticket=ticket, client=client, txs=submission.txs, level=submission.level))
+        door.submit(
+            Submitted(ticket=self._last_ticket, client=client, txs=submission.txs, level=submission.level)
+        )
+
+    def trickle(self) -> None:
+        """From here on hand in one transaction after the other; nobody waits for them."""
+        door = self._chooser.pick(self._doors)
+        self._hand_in(door, _Submission((b"trickle=%d" % self._last_ticket,), Level.ACCEPTED))
+        self._schedule.after(TRICKLE_US, self.trickle)
 
     def acknowledged(self, effect: Acknowledge) -> None:
         """A node answered. A refused transaction is not promised, whatever the reason."""
-        submission = self._tickets[effect.ticket]
+        submission = self._tickets.get(effect.ticket)
+        if submission is None:
+            return
         if effect.reached is Level.REPLICATED:
             refused = [refusal.index for refusal in effect.refused]
             self._monitor.promised([tx for index, tx in enumerate(submission.txs) if index not in refused])

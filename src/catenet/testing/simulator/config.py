@@ -15,7 +15,7 @@ class SimulationConfig:
     powers: tuple[int, ...] = ()
     """One per validator; empty: 10 each."""
     chaos_us: int = 15_000_000
-    calm_us: int = 90_000_000
+    calm_us: int = 30_000_000
     """After chaos: every node must reach the goal within this time."""
     heights: int = 3
     """How many heights every node must gain after chaos."""

@@ -12,8 +12,9 @@ from typing import assert_never
 from catenet.apps.kv import KeyValue
 from catenet.chain.genesis import Genesis
 from catenet.chain.vote import Proposal, Vote
+from catenet.core.config import CoreConfig
 from catenet.core.guard import GuardState, raised
-from catenet.core.node import CoreConfig, Node
+from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
 from catenet.node.signer import Signer
@@ -115,6 +116,10 @@ class Host:
             self._outbox.append(encode_record(lost))
         for vote in votes:
             state = raised(state, vote, chain_id)
+        journals = self._world.monitor.journals
+        journals.opened(self.address)
+        for record in records:
+            journals.appended(self.address, record)
         self._signer = Signer(key=self.key, chain_id=chain_id, state=state, rejoin_height=0)
         return records
 
@@ -185,6 +190,7 @@ class Host:
         match effect:
             case effects.Append(record=record):
                 self._outbox.append(encode_record(record))
+                world.monitor.journals.appended(self.address, record)
             case (
                 effects.Send()
                 | effects.Broadcast()

@@ -14,10 +14,18 @@ from catenet.chain.state import ChainState
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.testing.simulator.config import Violation
+from catenet.testing.simulator.journals import Journals
 from catenet.testing.simulator.keys import verify
 from catenet.types.effects import CommitBlock
 from catenet.types.ids import TxId
-from catenet.types.messages import EvidenceMessage, Message, ProposalMessage, VoteMessage, VoteSet
+from catenet.types.messages import (
+    BatchMessage,
+    EvidenceMessage,
+    Message,
+    ProposalMessage,
+    VoteMessage,
+    VoteSet,
+)
 
 Step = tuple[int, int, int]
 """(height, round, type)."""
@@ -45,6 +53,8 @@ class Monitor:
         self._submitted: set[TxId] = set()
         self.replicated: dict[TxId, bytes] = {}
         """Transactions that were promised to be kept, with their bytes, in order of the promise."""
+        self.journals = Journals()
+        self._locks: dict[bytes, Vote] = {}
         self.rounds_max = 0
         self.notices: dict[str, int] = {}
         self.penalties: dict[str, int] = {}
@@ -73,7 +83,7 @@ class Monitor:
         return self._tx_heights
 
     def signed(self, address: bytes, item: Vote | Proposal) -> None:
-        """A guard signed: 4 (no precommit without polka), 16 (no round without its certificate)."""
+        """A guard signed: 4 (no precommit without polka), 5 (locks are kept), 16 (no round without end)."""
         if isinstance(item, Proposal):
             self._entered(address, item.height, item.round)
             return
@@ -81,15 +91,26 @@ class Monitor:
         self._entered(address, item.height, item.round)
         if item.type is VoteType.PRECOMMIT and not item.is_nil:
             prevotes = (item.height, item.round, int(VoteType.PREVOTE))
-            if not self._sets[item.height].two_thirds(self._power(prevotes, item.block_id)):
-                self._fail(address, f"4: precommits {item} although no polka for it was signed")
+            if not _two(self._sets[item.height], self._power(prevotes, item.block_id)):
+                self._fail(address, f"4: precommits {_say(item)} although no polka for it was signed")
+        if item.type is VoteType.PREVOTE and not item.is_nil:
+            self._keeps_lock(address, item)
         self._signed.setdefault(step, Signed()).ids[address] = item.block_id
+
+    def _keeps_lock(self, address: bytes, vote: Vote) -> None:
+        lock = self._locks.get(address)
+        if lock is None or lock.height != vote.height or lock.block_id == vote.block_id:
+            return
+        polkas = [(vote.height, round_, int(VoteType.PREVOTE)) for round_ in range(lock.round, vote.round)]
+        members = self._sets[vote.height]
+        if not any(_two(members, self._power(polka, vote.block_id)) for polka in polkas):
+            self._fail(address, f"5: prevotes {_say(vote)} against its lock {_say(lock)}")
 
     def _entered(self, address: bytes, height: int, round_: int) -> None:
         if height not in self._sets:
             self._fail(address, f"signs at height {height}, whose height before nobody has committed")
         before = (height, round_ - 1, int(VoteType.PRECOMMIT))
-        if round_ > 0 and not self._sets[height].two_thirds(self._power(before, None)):
+        if round_ > 0 and not _two(self._sets[height], self._power(before, None)):
             self._fail(
                 address, f"16: is in round {round_} of height {height}; round {round_ - 1} is not over"
             )
@@ -104,8 +125,11 @@ class Monitor:
         )
 
     def leaves(self, node: bytes, message: Message) -> None:
-        """A message leaves a node: 3 (no double signing) for its votes, 8 (nobody honest is accused)."""
+        """A message leaves a node: 3 (no double signing), 8 (nobody honest is accused), 9 (its records)."""
         match message:
+            case BatchMessage(batch=batch):
+                if self.journals.lacks_batch(node, batch):
+                    self._fail(node, f"9: pushes batch {batch.seq} that is not in its journal")
             case VoteMessage(vote=vote):
                 self._vote(node, vote)
             case VoteSet(votes=votes):
@@ -121,6 +145,8 @@ class Monitor:
                 pass
 
     def _vote(self, node: bytes, vote: Vote) -> None:
+        if vote.address == node and self.journals.lacks_vote(vote):
+            self._fail(node, f"9: {_say(vote)} leaves, and it or its polka is not in the journal")
         # The same vote leaves many times; a set of what was seen saves checks; nobody walks through it.
         seen = (vote.signature, vote.block_id.hash)
         if seen in self._verified:
@@ -128,12 +154,17 @@ class Monitor:
         members = self._sets.get(vote.height)
         member = None if members is None else members.by_address(vote.address)
         if member is None or not verify(member.public_key, vote.sign_bytes(self._chain_id), vote.signature):
-            self._fail(node, f"sends a vote that nobody signed: {vote}")
+            self._fail(node, f"sends a vote that nobody signed: {_say(vote)}")
         step = (vote.height, vote.round, int(vote.type))
         first = self._released.setdefault((vote.address, step), vote.block_id)
         if first != vote.block_id:
             self._fail(vote.address, f"3: signed both {first} and {vote.block_id} at {step}")
         self._verified.add(seen)
+        if vote.type is VoteType.PRECOMMIT and not vote.is_nil:
+            # A lock counts from the moment at which others may know of it: a crash before takes it back.
+            lock = self._locks.get(vote.address)
+            if lock is None or (lock.height, lock.round) < (vote.height, vote.round):
+                self._locks[vote.address] = vote
 
     def _proposal(self, node: bytes, proposal: Proposal) -> None:
         members = self._sets.get(proposal.height)
@@ -143,13 +174,15 @@ class Monitor:
         sign_bytes = proposal.sign_bytes(self._chain_id)
         if not verify(proposer.public_key, sign_bytes, proposal.signature):
             self._fail(node, f"sends a proposal that its proposer did not sign: {proposal}")
+        if proposer.address == node and self.journals.lacks_proposal(node, proposal):
+            self._fail(node, f"9: {proposal} leaves and is not in the journal")
         step = (proposal.height, proposal.round, int(VoteType.PROPOSAL))
         first = self._released.setdefault((proposer.address, step), proposal.block_id)
         if first != proposal.block_id:
             self._fail(proposer.address, f"3: proposed both {first} and {proposal.block_id} at {step}")
         if proposal.pol_round >= 0:
             polka = (proposal.height, proposal.pol_round, int(VoteType.PREVOTE))
-            if not members.two_thirds(self._power(polka, proposal.block_id)):
+            if not _two(members, self._power(polka, proposal.block_id)):
                 self._fail(proposer.address, f"6: names a polka that does not exist: {proposal}")
 
     def commits(self, node: bytes, effect: CommitBlock) -> None:
@@ -157,6 +190,8 @@ class Monitor:
         first = self._decided.setdefault(effect.height, effect.block_id)
         if first != effect.block_id:
             self._fail(node, f"1: two blocks at height {effect.height}: {first} and {effect.block_id}")
+        if self.journals.lacks_outcome(node, effect.height):
+            self._fail(node, f"9: commits height {effect.height}, whose outcome is not in the journal")
         members = self._sets[effect.height]
         self._check_commit(node, members, effect)
         self._sets.setdefault(effect.height + 1, effect.state.validators)
@@ -176,7 +211,7 @@ class Monitor:
             verify_commit(self._chain_id, members, effect.block_id, effect.height, effect.commit, verify)
         except InvalidCommit as error:
             self._fail(node, f"2: the commit of height {effect.height}: {error}")
-        if not members.two_thirds(eligible_power(members, effect.commit, effect.block.header.time_ns)):
+        if not _two(members, eligible_power(members, effect.commit, effect.block.header.time_ns)):
             self._fail(node, f"2: the commit of height {effect.height} rests on votes older than the block")
 
     def notice(self, name: str) -> None:
@@ -195,6 +230,17 @@ class Monitor:
 
     def _fail(self, node: bytes, text: str) -> NoReturn:
         raise Violation(f"node {node.hex()[:8]}: {text}")
+
+
+def _say(vote: Vote) -> str:
+    """Return a vote in a few words."""
+    what = "nil" if vote.is_nil else vote.block_id.hash.hex()[:8]
+    return f"{vote.type.name.lower()} for {what} at height {vote.height} round {vote.round}"
+
+
+def _two(members: ValidatorSet, power: int) -> bool:
+    """Whether power is a quorum: worked out here, for the monitor judges the code that works it out too."""
+    return 3 * power > 2 * sum([validator.power for validator in members.validators])
 
 
 def eligible_power(members: ValidatorSet, commit: Commit, block_time_ns: int) -> int:

@@ -136,6 +136,7 @@ class Simulation:
         self._network.end_chaos()
         for host in self._hosts:
             self._restart(host)
+        self._clients.trickle()
         return max(host.chain.head for host in self._hosts) + self.config.heights
 
     def _recovered(self, goal: int) -> bool:
