@@ -1,4 +1,4 @@
-"""Real nodes' network parts on loopback ports, for tests: identities, a recording handler, a running `Peers`."""
+"""Real network parts of nodes on loopback ports: identities, a recording handler, a running `Peers`."""
 
 import asyncio
 import time
@@ -30,17 +30,25 @@ def now_us() -> int:
     return time.monotonic_ns() // 1000
 
 
-@cache
-def authority(chain_id: str = CHAIN, number: int = 0) -> KeyPair:
-    """Return one CA per chain and number, made once."""
-    del number
-    return make_ca(chain_id=chain_id, now_ns=time.time_ns())
+def authority(number: int = 0) -> KeyPair:
+    """Return one CA per number, made once."""
+    return _authority(number)
 
 
-@cache
 def certificate(name: str, number: int = 0) -> KeyPair:
     """Return a node's certificate by the CA of that number, made once."""
-    return issue_node(authority(number=number), chain_id=CHAIN, name=name, now_ns=time.time_ns())
+    return _certificate(name, number)
+
+
+@cache
+def _authority(number: int, /) -> KeyPair:
+    assert number >= 0
+    return make_ca(chain_id=CHAIN, now_ns=time.time_ns())
+
+
+@cache
+def _certificate(name: str, number: int, /) -> KeyPair:
+    return issue_node(_authority(number), chain_id=CHAIN, name=name, now_ns=time.time_ns())
 
 
 def vote_key(index: int) -> PrivateKey:
@@ -202,7 +210,7 @@ class Net:
 def tls_of(name: str, *, number: int = 0, trusts: int = 0) -> TlsIdentity:
     """Return the TLS identity of a node: by CA `number`, trusting CA `trusts`."""
     pair = certificate(name, number)
-    ca = authority(number=trusts).certificate
+    ca = authority(trusts).certificate
     checker = CertificateChecker(ca=ca, chain_id=CHAIN, now_ns=time.time_ns)
     return TlsIdentity(ca=ca, certificate=pair.certificate, key=pair.key, identify=checker.check)
 
@@ -234,6 +242,9 @@ async def until(condition: Callable[[], bool], *, seconds: float = 10, what: str
 
 async def connected(*nodes: Running, seconds: float = 10) -> None:
     """Wait until each of the nodes is connected to each other one."""
-    for node in nodes:
-        others = {each.address for each in nodes if each is not node}
-        await until(lambda others=others, node=node: others <= node.peers.connected, seconds=seconds)  # type: ignore[misc]
+    everyone = {each.address for each in nodes}
+    await until(
+        lambda: all([everyone - {each.address} <= each.peers.connected for each in nodes]),
+        seconds=seconds,
+        what="all nodes are connected",
+    )

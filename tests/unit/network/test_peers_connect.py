@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from support.network import QUICK, Blocks, Recorder, address_of, connected, network, status, until
 
 from catenet.types.batch import Batch
 from catenet.types.errors import NotFound, PastTip, Unavailable, WrongState
 from catenet.types.messages import BatchMessage, FoundBatch, Have, Ping, Skip, Status, Tip, Wanted
+from support.network import QUICK, Blocks, Recorder, address_of, connected, network, status, until
 
 pytestmark = pytest.mark.slow
 
@@ -80,11 +80,9 @@ def test_fetch_and_blocks_answer_over_bulk() -> None:
             b = await net.start(1, handler=Recorder(reader=Blocks(raws=raws, lowest=3), found=[found]))
             await connected(a, b)
             wanted = Wanted(digests=(bytes(32),), height=4)
-            answer = []
-            async for each in a.peers.fetch(b.address, wanted, timeout_s=5):
-                answer.append(each)
+            answer = [each async for each in a.peers.fetch(b.address, wanted, timeout_s=5)]
             assert (answer, b.handler.wanted) == ([found], [wanted])
-            got = []
+            got: list[bytes] = []
             async for run in a.peers.blocks(b.address, 3, 9, timeout_s=5):
                 assert run.first == 3 + len(got)
                 assert run.commit
@@ -146,7 +144,9 @@ def test_a_taken_port_is_a_clear_error() -> None:
     async def body() -> None:
         async with network(2) as net:
             a = await net.start(0)
-            with pytest.raises(WrongState, match=f"cannot listen on 127.0.0.1:{a.peers.port}: the port is taken"):
+            with pytest.raises(
+                WrongState, match=f"cannot listen on 127.0.0.1:{a.peers.port}: the port is taken"
+            ):
                 await net.start(1, port=a.peers.port)
 
     asyncio.run(body())
