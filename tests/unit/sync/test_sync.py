@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from catenet.chain.block import Block
 from catenet.chain.commit import ABSENT, Commit, CommitSig
+from catenet.chain.keys import PublicKey
+from catenet.chain.state import advance
 from catenet.core.sync.io import SyncConfig
+from catenet.core.sync.runs import InHand, Lie, judge, read_block
 from catenet.types.effects import RequestBlocks
 from support.chain import LocalChain, make_chain, make_keys
 from support.sync import Serve, Syncing, forge, honest, mute, peer
@@ -268,23 +271,39 @@ def test_s3_validators_change_at_every_height() -> None:
 def test_s3_a_forged_set_in_the_future_never_condemns_the_honest() -> None:
     """The liar hides a change of the set: the honest commit above looks wrong under the old one."""
     chain = make_chain(4, 0)
+    start = chain.state
     newcomer = make_keys(1, first=50)[0]
     chain.keys[newcomer.public.address] = newcomer
-    for height in range(1, 9):
+    for height in range(1, 6):
         updates = [(newcomer.public, 10)] if height == 2 else []
         chain.add(chain.build([b"tx %d" % height]), validator_updates=updates)
-    hidden = forge(
-        chain.decided[3].block, validators_hash=chain.decided[0].block.header.validators_hash
-    ).encode()
-    node = Syncing(chain, {A: replaced(chain, 4, hidden), B: honest(chain)}, SyncConfig(range_blocks=4))
-    node.updates = {2: [(newcomer.public, 10)]}
-    node.claim(A, 4)
-    node.claim(B, 8, lowest=5)
-    node.begin()
-    node.claim(B, 8)
-    node.begin()
-    assert {penalty.peer for penalty in node.penalised} == {A}
-    assert len(node.applied) == 7
+    old = chain.decided[0].block.header.validators_hash
+    raws = {height: decided.raw for height, decided in enumerate(chain.decided, 1)}
+    raws[4] = forge(chain.decided[3].block, validators_hash=old).encode()
+    blocks: dict[int, InHand] = {}
+    for height, raw in raws.items():
+        held = read_block(B if height == 5 else A, height, start.chain_id, raw)
+        assert held is not None
+        blocks[height] = held
+    verify = PublicKey.verify
+    # Only the first step is certain under the set that is known.
+    judgement = judge(start, blocks, {}, verify, 32)
+    assert isinstance(judgement, tuple)
+    assert [held.raw for held in judgement] == [raws[1]]
+    state = start
+    for decided in chain.decided[:3]:
+        state = advance(
+            state,
+            decided.block.header,
+            decided.block_id,
+            results=[(0, b"", 0, 0)],
+            app_hash=decided.block.header.height.to_bytes(8, "big"),
+            validator_updates=[(newcomer.public, 10)] if decided.block.header.height == 2 else [],
+        )
+    # Once the new set is computed, the forger is known.
+    judgement = judge(state, blocks, {}, verify, 32)
+    assert isinstance(judgement, Lie)
+    assert (judgement.peer, judgement.height) == (A, 4)
 
 
 def test_s3_a_history_signed_by_our_validators_that_is_not_ours_halts() -> None:
