@@ -27,6 +27,7 @@ from catenet.types.ports import BlockRun, PeerHandler
 from catenet.wire.convert import (
     BULK_FRAME_BYTES_MAX,
     CONTROL_FRAME_BYTES_MAX,
+    MESSAGES_MAX,
     Frame,
     FrameLimits,
     decode_found,
@@ -221,7 +222,7 @@ class Peers:
         if not messages:
             return []
         data = self._encode(messages)
-        if len(data) > bytes_max:
+        if len(data) > bytes_max or len(messages) > MESSAGES_MAX:
             if len(messages) == 1:
                 log.error("frame_too_long", extra={"kind": type(messages[0]).__name__, "bytes": len(data)})
                 return []

@@ -21,7 +21,7 @@ def peer_server(service: grpc.GenericRpcHandler, *, tls: TlsIdentity, config: Ne
     return ServerRunner(
         address=config.listen,
         handlers=[service],
-        options=server_options(streams_max=STREAMS_MAX, window_bytes=WINDOW_BYTES),
+        options=server_options(streams_max=STREAMS_MAX, window_bytes=WINDOW_BYTES, ping_strikes=0),
         credentials=credentials,
         calls_max=CALLS_MAX,
     )

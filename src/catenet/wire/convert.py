@@ -77,14 +77,16 @@ class Frame(NamedTuple):
 
 
 def encode_frame(lamport: int, messages: Sequence[Message]) -> bytes:
-    """Return the bytes of one frame with all messages, in order."""
+    """Return the bytes of one frame with all messages, in order; of each author the newest tip."""
     # A clock that a liar pushed to the end stays there: order in logs is lost, nothing else is.
     frame = pb.Frame(lamport=min(lamport, U64_MAX))
+    tips: dict[bytes, Tip] = {}
     for message in messages:
         if isinstance(message, Have):
-            frame.have.extend([_tip_out(tip) for tip in message.tips])
+            tips.update({tip.author: tip for tip in message.tips})
         else:
             frame.msgs.append(_message_out(message))
+    frame.have.extend([_tip_out(tip) for tip in tips.values()])
     return frame.SerializeToString()
 
 

@@ -31,11 +31,14 @@ R_contra = TypeVar("R_contra", contravariant=True)
 M = TypeVar("M", bound=Message)
 
 
-def server_options(*, streams_max: int, window_bytes: int, age_s: int = 0) -> list[Option]:
+def server_options(
+    *, streams_max: int, window_bytes: int, age_s: int = 0, ping_strikes: int = 2
+) -> list[Option]:
     """Return the hardened arguments of a server (reliability.md 2).
 
     `streams_max` is per connection, `window_bytes` is what one stream may hold unread; after `age_s` a
-    connection is asked to reconnect (0: never, for peers).
+    connection is asked to reconnect (0: never, for peers). More than `ping_strikes` early pings end a
+    connection (0: never; a process that was frozen reads the pings of its peers all at once).
     """
     options: list[Option] = [
         # Without it two nodes silently share a port.
@@ -50,7 +53,7 @@ def server_options(*, streams_max: int, window_bytes: int, age_s: int = 0) -> li
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
-        ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.http2.max_ping_strikes", ping_strikes),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.http2.lookahead_bytes", window_bytes),
         # Probing would grow the windows beyond what is set here.
