@@ -49,6 +49,9 @@ def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
             return
         if place(vote) == gate.last and vote.block_id == gate.last_vote.block_id:
             return
+    if vote.height <= gate.rejoin_height:
+        # The consequence is drawn already: nothing is signed there.
+        return
     member = ctx.hs.validators.by_address(ctx.address or b"")
     if gate.rejoining is not None or vote.address != ctx.address or member is None:
         return
