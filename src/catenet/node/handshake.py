@@ -72,8 +72,9 @@ def refill(store: Store, records: Sequence[Record], genesis: Genesis) -> None:
         if outcome is None or not isinstance(assembled, Assembled):
             return
         if record.height == genesis.initial_height:
-            # What InitChain answered is known to the first header.
-            state = replace(state, app_hash=assembled.block.header.app_hash)
+            # What Info and InitChain answered is known to the first header.
+            header = assembled.block.header
+            state = replace(state, app_hash=header.app_hash, app_version=header.version_app)
         if other_result(state, assembled.block):
             # InitChain chose other validators: the block is executed again instead.
             return
