@@ -231,6 +231,14 @@ class Cluster:
                 index, lambda found: found.height >= height, within_s=within_s, what=f"height {height}"
             )
 
+    async def make_whole(self, *, within_s: float = 30.0) -> None:
+        """Have all nodes run, connected and at one height, whatever was done to them before."""
+        self.resume(*self._processes)
+        if missing := [index for index in range(self.count) if not self.running(index)]:
+            self.start(*missing)
+        await self.wait_ready(within_s=within_s)
+        await self.wait_height(await self.head(), within_s=within_s)
+
     async def wait_ready(self, *indices: int, within_s: float = 30.0) -> None:
         """Wait until nodes reach all others that run, and the first block is there."""
         running = sum(self.running(index) for index in range(self.count))
@@ -243,9 +251,10 @@ class Cluster:
                 what=f"height 1 and {running} validators connected",
             )
 
-    async def head(self) -> int:
-        """Return the greatest height that a running node has."""
-        found = [await self.status(index) for index in self._processes if self.running(index)]
+    async def head(self, *indices: int) -> int:
+        """Return the greatest height that nodes have; all running ones when none is named."""
+        chosen = indices or tuple(index for index in self._processes if self.running(index))
+        found = [await self.status(index) for index in chosen]
         return max((status.height for status in found if status is not None), default=0)
 
     async def chain(self, index: int, last: int) -> list[Block]:
@@ -287,6 +296,18 @@ def process_cpu_s(pid: int) -> float:
 def signers(block: Block) -> set[bytes]:
     """Return the addresses whose precommits decided a block."""
     return {entry.address for entry in Commit.decode(block.commit).signatures if entry.flag is Flag.COMMIT}
+
+
+async def wait_signature(net: Cluster, index: int, *, after: int, within_s: float) -> int:
+    """Wait until a node's precommit is in the commit of a block above a height; returns that height."""
+    status = await net.status(index)
+    assert status is not None, f"node{index} does not answer"
+    others = [other for other in range(net.count) if other != index]
+    async with net.client(*others) as client, asyncio.timeout(within_s):
+        async for block in client.blocks(after + 1, raw=True):
+            if status.address in signers(block):
+                return block.height
+    raise AssertionError("the stream of blocks ended")
 
 
 def block_time_s(block: Block) -> float:

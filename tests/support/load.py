@@ -19,7 +19,7 @@ class Load:
     """Workers that submit numbered transactions at REPLICATED, each again until it is acknowledged."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._stopping = False
         self.acknowledged: set[bytes] = set()
         self.handed_in: set[bytes] = set()
@@ -31,7 +31,7 @@ class Load:
         count = 0
         while not self._stopping:
             size = 1 + count % BATCH
-            txs = [b"%s-%d-%d=%d" % (self._name.encode(), number, count + i, i) for i in range(size)]
+            txs = [b"%s-%d-%d=%d" % (self.name.encode(), number, count + i, i) for i in range(size)]
             count += size
             self.handed_in.update(txs)
             if await self._acknowledged(client, txs):
@@ -96,8 +96,9 @@ async def submitting(
 
 
 def check_once(blocks: Sequence[Block], load: Load) -> None:
-    """Check that no acknowledged transaction is lost, none is there twice, and none came from elsewhere."""
-    counts = Counter(tx for block in blocks for tx in block.txs)
+    """Check that no acknowledged transaction is lost, none is there twice, and none was made up."""
+    prefix = load.name.encode() + b"-"
+    counts = Counter(tx for block in blocks for tx in block.txs if tx.startswith(prefix))
     lost = load.acknowledged - counts.keys()
     assert not lost, f"{len(lost)} acknowledged transactions are in no block, one is {min(lost)!r}"
     twice = [tx for tx, count in counts.items() if count > 1]
