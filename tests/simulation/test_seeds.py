@@ -31,7 +31,10 @@ SCHEDULES = {
 }
 
 
-RUNS = [(kind, seed) for kind, (_, count) in SCHEDULES.items() for seed in range(count)]
+SCALE = int(os.environ.get("CATENET_SCHEDULES", "1"))
+"""So many times the usual number of schedules."""
+
+RUNS = [(kind, seed) for kind, (_, count) in SCHEDULES.items() for seed in range(count * SCALE)]
 
 
 @pytest.mark.parametrize(("kind", "seed"), RUNS)
