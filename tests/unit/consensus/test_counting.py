@@ -1,4 +1,4 @@
-"""Counting and timing: quorums by power, skipping, eligible precommits and block time, timers, budgets."""
+"""Counting and timing: quorums by power, skipping, eligible precommits and block time, timers."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from catenet.chain.time import median_time
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.consensus import timers
-from catenet.core.consensus.signatures import Bucket, SignatureCache
+from catenet.core.consensus.signatures import SignatureCache
 from catenet.core.consensus.votes import (
     VoteBook,
     commit_of,
@@ -177,15 +177,6 @@ def test_a_signature_is_verified_once_in_two_heights() -> None:
     assert not cache(key.public, b"n", good)
     assert not cache(key.public, b"n", good)
     assert asked == [b"m", b"m", b"n", b"n"]
-
-
-def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
-    bucket = Bucket(burst=3, per_second=2)
-    assert [bucket.take(1, 0) for _ in range(4)] == [True, True, True, False]
-    assert not bucket.take(1, 400_000)
-    assert bucket.take(1, 500_000)
-    assert bucket.take(3, 10_000_000)
-    assert not bucket.take(1, 10_000_000)
 
 
 def test_equal_votes_but_for_the_signature_are_not_one() -> None:

@@ -9,8 +9,9 @@ from catenet.chain.keys import Verify
 from catenet.chain.state import ChainState
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.consensus.io import BlockAssembler, ConsensusConfig, HeaderCheck, Output
-from catenet.core.consensus.signatures import Bucket, SignatureCache
+from catenet.core.consensus.signatures import SignatureCache
 from catenet.core.consensus.state import HeightState
+from catenet.core.flow import TokenBucket
 from catenet.types.clock import Instant
 from catenet.types.effects import Halt, Notice, Penalise, SetTimer, Sign
 from catenet.types.events import TimerKey
@@ -27,9 +28,9 @@ VERIFICATIONS_PER_SECOND = 2_000
 class PeerState:
     """What is known of one peer."""
 
-    answers: Bucket
+    answers: TokenBucket
     """Answers to its Status (G2)."""
-    verifications: Bucket
+    verifications: TokenBucket
     """Signatures it may make us verify."""
     linked: bool = False
     heard_us: int | None = None
@@ -133,6 +134,8 @@ class Context:
         """Block sync has the word (G9)."""
         self.halted = False
         self.behind_us: int | None = None
+        self.clock_notice_us = 0
+        """Not before this moment is the operator told again that the clock is wrong."""
         self.now = Instant(mono_us=0, wall_ns=0)
         self.out: list[Output] = []
 
@@ -147,8 +150,8 @@ class Context:
         if state is None:
             n = len(self.hs.validators)
             state = self.peers[address] = PeerState(
-                answers=Bucket(burst=ANSWER_BURST, per_second=ANSWERS_PER_SECOND),
-                verifications=Bucket(burst=256 + 26 * n, per_second=VERIFICATIONS_PER_SECOND),
+                answers=TokenBucket(ANSWERS_PER_SECOND, ANSWER_BURST, self.now.mono_us),
+                verifications=TokenBucket(VERIFICATIONS_PER_SECOND, 256 + 26 * n, self.now.mono_us),
             )
         return state
 

@@ -5,7 +5,7 @@ Until enough others have said what they hold of ours, `Sign` effects wait in ord
 
 from catenet.chain.encoding import DecodeError
 from catenet.chain.vote import Vote
-from catenet.core.consensus import timers
+from catenet.core.consensus import signing, timers
 from catenet.core.consensus.context import Context, place
 from catenet.types.effects import Append
 from catenet.types.ids import Address
@@ -55,7 +55,7 @@ def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
     member = ctx.hs.validators.by_address(ctx.address or b"")
     if gate.rejoining is not None or vote.address != ctx.address or member is None:
         return
-    if not ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
+    if ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
         return
     # It counts only if it verifies under my key: otherwise anybody could silence me.
     if not ctx.signatures(member.public_key, vote.sign_bytes(ctx.chain.chain_id), vote.signature):
@@ -83,7 +83,9 @@ def try_open(ctx: Context) -> None:
     gate.waiting = False
     queue, gate.queue = gate.queue, []
     # What is over is not worth a signature; the rest goes in the order in which it was asked for.
-    ctx.out.extend([sign for sign in queue if sign.item.height == ctx.hs.height])
+    for sign in queue:
+        if sign.item.height == ctx.hs.height:
+            signing.release(ctx, sign)
 
 
 def _answered(ctx: Context) -> bool:

@@ -5,6 +5,7 @@ Nothing is judged here; T9 in `rules` decided before.
 
 from catenet.chain.commit import Commit, Flag
 from catenet.chain.state import ChainState
+from catenet.chain.time import median_time
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.consensus import due, intake, liveness, restore, timers
@@ -18,6 +19,8 @@ from catenet.types.messages import CommittedBlock
 from catenet.types.records import CommitRecord
 
 CATCH_UP_HEIGHTS = 2
+CLOCK_APART_NS = 2 * 10**9
+CLOCK_NOTICE_US = 60_000_000
 
 
 def state_of(
@@ -69,9 +72,23 @@ def decide(ctx: Context, entry: BlockEntry, commit: Commit) -> None:
     ctx.decided[hs.height] = CommittedBlock(compact=entry.compact, commit=commit)
     for height in [h for h in ctx.decided if h <= hs.height - CATCH_UP_HEIGHTS]:
         del ctx.decided[height]
+    _watch_clock(ctx, commit)
     ctx.level = timers.next_level(ctx.level, commit.round)
     ctx.decided_us = ctx.now.mono_us
     _advance(ctx, entry.header.time_ns, commit)
+
+
+def _watch_clock(ctx: Context, commit: Commit) -> None:
+    """Warn when the own clock is far from the others' (2.5), as the precommits of this moment tell them.
+
+    Block time itself is no measure: it is that of the height before. A commit received whole may be old.
+    """
+    if commit.block_id in ctx.hs.certificates:
+        return
+    apart_ns = ctx.now.wall_ns - median_time(commit, ctx.hs.validators)
+    if abs(apart_ns) > CLOCK_APART_NS and ctx.now.mono_us >= ctx.clock_notice_us:
+        ctx.clock_notice_us = ctx.now.mono_us + CLOCK_NOTICE_US
+        ctx.notice("clock-apart", ahead_ms=apart_ns // 1_000_000)
 
 
 def _advance(ctx: Context, block_time_ns: int, commit: Commit) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from catenet.chain.commit import BlockID, Flag
 from catenet.chain.encoding import DecodeError
 from catenet.chain.header import Header
-from catenet.chain.vote import Vote, VoteType
+from catenet.chain.keys import PublicKey
+from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core.consensus.blocks import Fault
 from catenet.core.consensus.context import Context
 from catenet.core.consensus.io import Accuse
@@ -61,7 +62,7 @@ def _verified(ctx: Context, peer: Address, hs: HeightState, vote: Vote, *, disco
     message = hs.sign_bytes(vote)
     if ctx.signatures.knows(key, message, vote.signature):
         return True
-    if not ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
+    if ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
         return False
     if ctx.signatures(key, message, vote.signature):
         return True
@@ -188,14 +189,12 @@ def on_proposal(ctx: Context, peer: Address, message: ProposalMessage) -> None:
     """G4: take a proposal from anyone; the proposer's signature counts. It carries its polka."""
     hs, signed = ctx.hs, message.signed
     if signed.height == hs.height + 1 and signed.round == 0:
-        # G7: one, verified on entry.
-        ctx.future_proposal = ctx.future_proposal or (peer, message)
+        _keep_future_proposal(ctx, peer, message)
         return
     if signed.height != hs.height or not signed.block_id.is_complete:
         return
-    if message.pol is not None:
-        on_vote_set(ctx, peer, message.pol.votes, answer=False)
     if signed.round < hs.round:
+        _take_pol(ctx, peer, message)
         if hs.blocks.get(signed.block_id) is not None:
             offer(ctx, signed.block_id, message.compact, peer)
         return
@@ -207,19 +206,39 @@ def on_proposal(ctx: Context, peer: Address, message: ProposalMessage) -> None:
     if signed.round > hs.round + ROUNDS_AHEAD:
         return
     held = hs.proposals.setdefault(signed.round, signed)
+    _take_pol(ctx, peer, message)
     if held.block_id == signed.block_id or hs.blocks.get(signed.block_id) is not None:
         offer(ctx, signed.block_id, message.compact, peer)
     hs.blocks.trim(hs.pinned_blocks())
+
+
+def _keep_future_proposal(ctx: Context, peer: Address, message: ProposalMessage) -> None:
+    """G7: one proposal of (h + 1, 0), verified on entry, or at once when its proposer is known already."""
+    if ctx.future_proposal is not None:
+        return
+    if ctx.chain.height == ctx.hs.height:
+        key = ctx.chain.next_validators.proposer.public_key
+        if not _verified_by(ctx, peer, key, message.signed):
+            return
+    ctx.future_proposal = (peer, message)
+
+
+def _take_pol(ctx: Context, peer: Address, message: ProposalMessage) -> None:
+    if message.pol is not None:
+        on_vote_set(ctx, peer, message.pol.votes, answer=False)
 
 
 def _verified_proposal(ctx: Context, peer: Address, message: ProposalMessage) -> bool:
     hs, signed = ctx.hs, message.signed
     if hs.proposals.get(signed.round) == signed:
         return True
-    key = hs.proposer(signed.round).public_key
-    data = signed.sign_bytes(hs.chain_id)
+    return _verified_by(ctx, peer, hs.proposer(signed.round).public_key, signed)
+
+
+def _verified_by(ctx: Context, peer: Address, key: PublicKey, signed: Proposal) -> bool:
+    data = signed.sign_bytes(ctx.hs.chain_id)
     if not ctx.signatures.knows(key, data, signed.signature):
-        if not ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
+        if ctx.peer(peer).verifications.take(1, ctx.now.mono_us):
             return False
         if not ctx.signatures(key, data, signed.signature):
             ctx.penalise(peer, f"a proposal of round {signed.round} that its proposer did not sign")

@@ -75,7 +75,7 @@ def on_status(ctx: Context, peer: Address, status: Status) -> None:
         return
     due.on_status(ctx, peer, status)
     if status.height == hs.height:
-        if state.answers.take(1, ctx.now.mono_us):
+        if not state.answers.take(1, ctx.now.mono_us):
             _answer(ctx, peer, state, status)
     elif status.height < hs.height:
         _catch_up(ctx, peer, state, status.height)

@@ -220,7 +220,8 @@ class Consensus:
         ctx = self._ctx
         ctx.started = True
         restore.apply(ctx)
-        ctx.hs.entered_us = ctx.now.mono_us
+        # When the last block was decided is not known any more: pacing and heartbeat count from the start.
+        ctx.hs.entered_us = ctx.decided_us = ctx.now.mono_us
         gate.on_start(ctx)
         due.arm_status(ctx)
         heights.make_ready(ctx)

@@ -59,7 +59,7 @@ def _build(ctx: Context) -> bool:
     at_us = ctx.decided_us + _interval_us(ctx)
     if hs.last_commit is not None and not hs.last_commit.complete:
         at_us = max(at_us, ctx.decided_us + ctx.config.commit_grace_us)
-    if ctx.decided_us and now_us < at_us:
+    if now_us < at_us and not hs.first:
         if hs.interval_round < hs.round:
             hs.interval_round = hs.round
             ctx.set_timer(timers.key(timers.INTERVAL, hs.height, hs.round), at_us - now_us)

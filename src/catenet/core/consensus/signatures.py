@@ -1,9 +1,7 @@
-"""Verifying each signature once, and not more of them than a peer may cost us.
+"""Verifying each signature once.
 
 No rule of consensus lives here.
 """
-
-from dataclasses import dataclass, field
 
 from catenet.chain.keys import PublicKey, Verify
 
@@ -44,26 +42,3 @@ class SignatureCache:
     def next_height(self) -> None:
         """Forget what is older than the height before."""
         self._old, self._young = self._young, set()
-
-
-@dataclass(slots=True, kw_only=True)
-class Bucket:
-    """A token bucket: at most `burst` at once, `per_second` in the long run."""
-
-    burst: int
-    per_second: int
-    _level_us: int = field(init=False)
-    _at_us: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._level_us = self.burst * 1_000_000
-
-    def take(self, tokens: int, now_us: int) -> bool:
-        """Take tokens when there are enough."""
-        gained = (now_us - self._at_us) * self.per_second
-        self._level_us = min(self._level_us + gained, self.burst * 1_000_000)
-        self._at_us = now_us
-        if self._level_us < tokens * 1_000_000:
-            return False
-        self._level_us -= tokens * 1_000_000
-        return True

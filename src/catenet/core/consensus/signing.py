@@ -52,7 +52,6 @@ def cast(ctx: Context, type: VoteType, block_id: BlockID) -> None:
         index=hs.index,
     )
     hs.mine[key] = vote
-    note_signed(ctx, vote)
     _request(ctx, vote)
 
 
@@ -66,9 +65,17 @@ def propose(ctx: Context, message: ProposalMessage) -> None:
 def _request(ctx: Context, item: Vote | Proposal) -> None:
     sign = Sign(item=item)
     if ctx.gate.waiting:
+        # Not yet signed: what others report as `yours` is not compared with it.
         ctx.gate.queue.append(sign)
     else:
-        ctx.out.append(sign)
+        release(ctx, sign)
+
+
+def release(ctx: Context, sign: Sign) -> None:
+    """Have the guard sign."""
+    if isinstance(sign.item, Vote):
+        note_signed(ctx, sign.item)
+    ctx.out.append(sign)
 
 
 def note_signed(ctx: Context, vote: Vote) -> None:

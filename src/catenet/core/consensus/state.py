@@ -183,23 +183,29 @@ class HeightState:
 
     def set_polka(self, polka: Polka) -> bool:
         """Keep a polka of a round that matters; at most one can exist per round. Say whether it is news."""
-        if polka.round in self.polkas or polka.round < self.round - ROUNDS_BACK:
+        if polka.round in self.polkas or not self._matters(polka):
             return False
         self.polkas[polka.round] = polka
         if not polka.block_id.is_nil:
             self.blocks.name(polka.block_id)
         return True
 
+    def _matters(self, polka: Polka) -> bool:
+        """Whether T4, T6 or T6b could use a polka; a hidden lock may be any number of rounds old."""
+        return (
+            polka.round >= self.round - ROUNDS_BACK
+            or (polka.round > self.valid_round and not polka.block_id.is_nil)
+            or any(proposal.pol_round == polka.round for proposal in self.proposals.values())
+        )
+
     def forget_old_rounds(self) -> None:
         """Drop what rounds that are over leave behind (T1), and keep what may still be needed."""
         self.votes.forget_below(self.round - ROUNDS_BACK)
         self.proposals = {round: p for round, p in self.proposals.items() if round >= self.round}
-        kept = {self.valid_round, self.locked_round}
-        kept.update([proposal.pol_round for proposal in self.proposals.values()])
         self.polkas = {
             round: polka
             for round, polka in self.polkas.items()
-            if round >= self.round - ROUNDS_BACK or round in kept
+            if self._matters(polka) or round in (self.valid_round, self.locked_round)
         }
         self.blocks.trim(self.pinned_blocks())
 
