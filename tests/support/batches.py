@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from catenet.chain.block import data_hash
+from catenet.chain.block import data_hash, encode_txs
 from catenet.chain.block_id import NIL
 from catenet.chain.commit import EMPTY_COMMIT
 from catenet.chain.evidence import encode_list, list_hash
@@ -15,13 +15,13 @@ from catenet.core.batches.io import BatchConfig, Candidate, Output, Released, St
 from catenet.core.batches.machine import Batches
 from catenet.types.application import CheckResult
 from catenet.types.assembly import Assembled
-from catenet.types.batch import Batch, Compact, Segment
+from catenet.types.batch import Batch, Compact, Inline, Ref, Segment
 from catenet.types.clock import Instant
 from catenet.types.effects import Acknowledge, Append, CheckTxs, Dropped, Fetch, Penalise, Send, SetTimer
 from catenet.types.events import Level, TimerKey
 from catenet.types.ids import Address, Ticket, TxId
 from catenet.types.messages import BatchMessage, Have, Message, Skip, Tip
-from catenet.types.records import Record
+from catenet.types.records import BatchRecord, Record
 
 SECOND_US = 1_000_000
 SECOND_NS = 10**9
@@ -41,6 +41,11 @@ def validators(powers: Sequence[int]) -> ValidatorSet:
     """Return a set of validators with these powers, the same in every run."""
     keys = [PrivateKey((number + 1).to_bytes(32, "big")) for number in range(len(powers))]
     return ValidatorSet.new([(key.public, power) for key, power in zip(keys, powers, strict=True)])
+
+
+def batch_of(seq: int, txs: Sequence[bytes], incarnation: int = 1) -> Batch:
+    """Return a batch that nobody here authored."""
+    return Batch(incarnation=incarnation, seq=seq, payload=encode_txs(txs))
 
 
 class Window:
@@ -272,6 +277,15 @@ class Net:
         a, b = self.order[sender], self.order[receiver]
         return [m for s, r, m in self.sent if (s, r) == (a, b) and isinstance(m, Have)]
 
+    def push(self, sender: int, receiver: int, batch: Batch) -> None:
+        """Hand a batch to a node as if its author had pushed it, whatever the author is at."""
+        site = self[receiver]
+        self.take(site, site.pool.on_batch(self.order[sender], BatchMessage(batch=batch), self.now))
+
+    def appended(self, index: int) -> int:
+        """Return how many batches a node's journal holds."""
+        return sum(isinstance(record, BatchRecord) for record in self[index].journal)
+
     def tip(self, index: int, author: int) -> Tip:
         """Return what a node says to have of an author."""
         tips = {tip.author: tip for tip in self[index].pool.tips().tips}
@@ -301,3 +315,20 @@ def make_compact(segments: tuple[Segment, ...], txs: Sequence[bytes] = (), heigh
         evidence=encode_list(()),
         manifest=segments,
     )
+
+
+def settled(config: BatchConfig | None = None, authors: Sequence[int] = (0,), count: int = 4) -> Net:
+    """Return a network in which these authors' transactions reached everybody."""
+    net = Net(config=config)
+    for author in authors:
+        net.submit(author, txs_of(f"author{author}", count), ticket=author + 1)
+    net.run(10_000)
+    return net
+
+
+def digests(segments: Sequence[Segment]) -> list[bytes]:
+    return [segment.digest for segment in segments if not isinstance(segment, Inline)]
+
+
+def excluding(segments: Sequence[Segment], *indices: int) -> tuple[Segment, ...]:
+    return tuple([Ref(digest=digest, excluded=indices) for digest in digests(segments)])

@@ -156,3 +156,23 @@ def forge(block: Block, **changes: object) -> Block:
         evidence=block.evidence,
         last_commit=block.last_commit,
     )
+
+
+def synced(chain: LocalChain, **peers: Serve) -> Syncing:
+    """Return a node that synced from peers by name (a, b, ...), all of which claim the whole chain."""
+    node = Syncing(chain, {peer(ord(name) - 96): serve for name, serve in peers.items()})
+    for address in node.peers:
+        node.claim(address, len(chain.decided))
+    node.begin()
+    return node
+
+
+def replaced(chain: LocalChain, height: int, raw: bytes) -> Serve:
+    """Serve the chain with one block replaced."""
+
+    def serve(request: RequestBlocks) -> Sequence[tuple[int, bytes]]:
+        blocks = honest(chain)(request)
+        assert blocks is not None
+        return [(at, raw if at == height else held) for at, held in blocks]
+
+    return serve
