@@ -17,6 +17,7 @@ FOUR = SimulationConfig()
 POWERS = SimulationConfig(powers=(10, 21, 13, 34), crashes=1, aimed_crashes=3)
 BROKEN = SimulationConfig(broken_links=2, crashes=1, aimed_crashes=1)
 TOTAL = SimulationConfig(crashes=0, aimed_crashes=2, total_crash=True)
+CHANGING = SimulationConfig(power_changes=0.4, crashes=1, aimed_crashes=2)
 STEADY = SimulationConfig(loss=0, duplication=0, partition_every_us=0, crashes=0, aimed_crashes=0)
 SEVEN = SimulationConfig(validators=7, chaos_us=8_000_000, crashes=2, aimed_crashes=2, submissions=20)
 
@@ -26,6 +27,7 @@ SCHEDULES = {
     "powers": (POWERS, 6),
     "broken": (BROKEN, 6),
     "total": (TOTAL, 6),
+    "changing": (CHANGING, 6),
     "steady": (STEADY, 1),
     "seven": (SEVEN, 3),
 }

@@ -1,11 +1,13 @@
 """Clients that hand in transactions, try again with the same bytes, and remember what they were promised."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.config import SimulationConfig
+from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.schedule import Schedule
 from catenet.types.effects import Acknowledge, Overload
@@ -69,11 +71,18 @@ class Clients:
             if earlier and self._chooser.chance(0.1):
                 txs.append(self._chooser.pick(earlier))
             earlier.extend(txs)
+            if self._chooser.chance(self._config.power_changes):
+                txs.append(self._power_change())
             level = Level.REPLICATED if self._chooser.chance(0.8) else Level.ACCEPTED
             submission = _Submission(tuple(dict.fromkeys(txs)), level)
             self._open += 1
             delay_us = self._chooser.choose(max(1, self._config.chaos_us))
             self._schedule.after(delay_us, self._sender(submission))
+
+    def _power_change(self) -> bytes:
+        """Return a transaction that gives a validator another power from two heights later on."""
+        key = SimulatedKey.of(self._chooser.choose(self._config.validators)).public
+        return b"val=ed25519!%b!%d" % (b64encode(key.data), self._chooser.between(8, 12))
 
     def _sender(self, submission: _Submission) -> Callable[[], None]:
         return lambda: self._send(submission)

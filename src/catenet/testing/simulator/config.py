@@ -45,6 +45,8 @@ class SimulationConfig:
     """Clocks differ by up to this."""
     submissions: int = 40
     """Submissions of clients while there is chaos, one to five transactions each."""
+    power_changes: float = 0.0
+    """How often a submission also changes a validator's power."""
     events_max: int = 400_000
     """More events than this are a run without end."""
 

@@ -1,7 +1,7 @@
 """One node of a simulation: the production core, its effects under the law of durability, its many lives.
 
-The law itself is production code (`catenet.node.outbox`), and so are the application and its handshake. What
-lives here pretends to be the loop, the clock, the timers and the guard's holder.
+The law itself is production code (`catenet.node.outbox`), and so are the guard, the codecs of records and
+frames, the application and its handshake. What lives here pretends to be the loop, the clock and the timers.
 """
 
 from collections import deque
@@ -33,8 +33,9 @@ from catenet.types import effects, events
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
-from catenet.types.messages import Message
+from catenet.types.ids import Address
 from catenet.types.records import Record, VoteRecord
+from catenet.wire.convert import decode_frame, encode_frame
 from catenet.wire.records import decode_record, encode_record
 
 FLUSH = 0.3
@@ -227,13 +228,14 @@ class Host:
             match effect:
                 case effects.Broadcast(message=message):
                     self._world.monitor.leaves(self.address, message)
+                    frame = encode_frame(0, [message])
                     for peer in self._world.network.connected(self.index):
-                        self._carry(peer, message)
+                        self._carry(peer, frame)
                 case effects.Send(peer=address, message=message):
                     self._world.monitor.leaves(self.address, message)
                     for peer in self._world.network.connected(self.index):
                         if self._world.hosts[peer].address == address:
-                            self._carry(peer, message)
+                            self._carry(peer, encode_frame(0, [message]))
                 case effects.Answer():
                     self._world.calls.answered(self, effect)
                 case effects.Acknowledge():
@@ -243,12 +245,14 @@ class Host:
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
 
-    def _carry(self, peer: int, message: Message) -> None:
-        world = self._world
-        target, source = world.hosts[peer], self.address
-        world.network.carry(
-            self.index, peer, lambda: target.handle(events.Received(peer=source, message=message))
-        )
+    def _carry(self, peer: int, frame: bytes) -> None:
+        target = self._world.hosts[peer]
+        self._world.network.carry(self.index, peer, lambda: target.receive(self.address, frame))
+
+    def receive(self, source: Address, frame: bytes) -> None:
+        """Take a frame of a peer."""
+        for message in decode_frame(frame).messages:
+            self.handle(events.Received(peer=source, message=message))
 
     def _set_timer(self, key: TimerKey, delay_us: int) -> None:
         self._timer_count += 1
