@@ -18,8 +18,10 @@ BATCH = 10
 class Load:
     """Workers that submit numbered transactions at REPLICATED, each again until it is acknowledged."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, size: int = 0) -> None:
+        """Each transaction has `size` further bytes."""
         self.name = name
+        self._filler = b"x" * size
         self._stopping = False
         self.acknowledged: set[bytes] = set()
         self.handed_in: set[bytes] = set()
@@ -31,7 +33,10 @@ class Load:
         count = 0
         while not self._stopping:
             size = 1 + count % BATCH
-            txs = [b"%s-%d-%d=%d" % (self.name.encode(), number, count + i, i) for i in range(size)]
+            txs = [
+                b"%s-%d-%d=%d%s" % (self.name.encode(), number, count + i, i, self._filler)
+                for i in range(size)
+            ]
             count += size
             self.handed_in.update(txs)
             if await self._acknowledged(client, txs):
@@ -75,9 +80,10 @@ async def submitting(
     timeout_s: float = 30.0,
     pause_s: float = 0.0,
     name: str = "tx",
+    size: int = 0,
 ) -> AsyncIterator[Load]:
     """Submit beside the test's body; worker i begins at node i. On the way out the workers end."""
-    load = Load(name)
+    load = Load(name, size)
     clients = [
         Client([*targets[i % len(targets) :], *targets[: i % len(targets)]], timeout_s=timeout_s)
         for i in range(workers)
