@@ -23,7 +23,7 @@ def test_the_counter_counts_over_a_restart(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(ROOT / "examples" / "01-counter")
 
     async def body() -> None:
-        with cluster(tmp_path / "net", validators=1, settings=[f"app={EXAMPLES['01-counter']}"]) as net:
+        with cluster(tmp_path / "net", count=1, settings=[f"app={EXAMPLES['01-counter']}"]) as net:
             net.start()
             await net.wait_ready()
             async with Client(net.targets) as client:
