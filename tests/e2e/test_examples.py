@@ -1,4 +1,4 @@
-"""Every folder of examples/ runs: its application orders transactions on a real node, also after a restart."""
+"""Every folder of examples/ runs: its application orders transactions on a real node, over a restart."""
 
 import asyncio
 from pathlib import Path
