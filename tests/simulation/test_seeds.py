@@ -36,7 +36,14 @@ SCHEDULES = {
 SCALE = int(os.environ.get("CATENET_SCHEDULES", "1"))
 """So many times the usual number of schedules."""
 
-RUNS = [(kind, seed) for kind, (_, count) in SCHEDULES.items() for seed in range(count * SCALE)]
+QUICK = 2
+"""Seeds of each kind that are not marked slow."""
+
+RUNS = [
+    pytest.param(kind, seed, marks=[pytest.mark.slow] if seed >= QUICK else [])
+    for kind, (_, count) in SCHEDULES.items()
+    for seed in range(count * SCALE)
+]
 
 
 @pytest.mark.parametrize(("kind", "seed"), RUNS)
