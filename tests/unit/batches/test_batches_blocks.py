@@ -13,9 +13,6 @@ from support.batches import SECOND_US, Net, digests, make_compact, settled, tx_i
 # 2.7 b.
 
 
-# 2.7 b.
-
-
 def test_27b_a_batch_acknowledged_by_a_third_makes_the_height_due() -> None:
     net = Net()
     for peer in (1, 2, 3):
