@@ -5,13 +5,14 @@ from catenet.chain import state as chain_state
 from catenet.chain.keys import Verify
 from catenet.chain.state import ChainState, InvalidBlock
 from catenet.core.batches.machine import Batches
-from catenet.core.evidence import EvidencePool
+from catenet.core.consensus.io import CannotJudge
+from catenet.core.evidence import EvidencePool, HistoryMissing
 from catenet.types.assembly import Assembled
 
 
 def judge(
     assembled: Assembled, state: ChainState, *, verify: Verify, pool: Batches, evidence: EvidencePool
-) -> str | None:
+) -> str | CannotJudge | None:
     """Return the rule that a block after `state` breaks, or None. The application's opinion is not asked."""
     block = assembled.block
     header = block.header
@@ -30,4 +31,8 @@ def judge(
         return error.reason
     if pool.repeated(assembled.tx_ids):
         return "a transaction stands twice in the block, or was committed in the window before"
-    return evidence.check(block.evidence, state)
+    try:
+        return evidence.check(block.evidence, state)
+    except HistoryMissing as error:
+        # E2: who cannot know waits; others with the history decide.
+        return CannotJudge(reason=str(error))

@@ -325,7 +325,7 @@ class Node:
             case _:
                 yield output
 
-    def _check(self, assembled: Assembled) -> str | None:
+    def _check(self, assembled: Assembled) -> str | consensus_io.CannotJudge | None:
         return judge(
             assembled, self.state, verify=self._consensus.verify, pool=self._batches, evidence=self._evidence
         )

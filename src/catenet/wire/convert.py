@@ -201,7 +201,7 @@ def _message_out(message: Message) -> pb.Msg:
         case BatchMessage():
             return pb.Msg(batch=_batch_out(message.batch))
         case Skip():
-            return pb.Msg(skip=pb.Skip(to=message.to))
+            return pb.Msg(skip=pb.Skip(to=message.to, incarnation=message.incarnation))
         case Ping():
             return pb.Msg(ping=pb.Ping())
         case Have():
@@ -231,7 +231,7 @@ def _message_in(wire: pb.Msg, limits: FrameLimits) -> Message | None:
         case "batch":
             return BatchMessage(batch=batch_in(wire.batch))
         case "skip":
-            return Skip(to=wire.skip.to)
+            return Skip(to=wire.skip.to, incarnation=wire.skip.incarnation)
         case "ping":
             return Ping()
         case _:

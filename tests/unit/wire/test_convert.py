@@ -65,7 +65,7 @@ MESSAGES = (
     CommittedBlock(compact=COMPACT, commit=COMMIT),
     EvidenceMessage(evidence=b"e"),
     BatchMessage(batch=Batch(incarnation=2**64 - 1, seq=1, payload=b"\x0a\x00")),
-    Skip(to=9),
+    Skip(to=9, incarnation=7),
     Ping(),
     Have(
         tips=(
