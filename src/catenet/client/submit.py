@@ -164,8 +164,8 @@ class Submission:
                 watching.cancel()
 
     async def _write(self, call: _Call) -> None:
-        # What ends the stream is learned by the reader, which waits for it all the time. Ending a stream whose
-        # connection is gone raises gRPC's own InternalError instead of an AioRpcError.
+        # What ends the stream is learned by the reader, which waits for it all the time. Ending a stream
+        # whose connection is gone raises gRPC's own InternalError instead of an AioRpcError.
         with suppress(grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
             while True:
                 while self._to_send:
