@@ -70,14 +70,13 @@ class Batches:
     def restore(self, records: Sequence[Record], height: int, time_ns: int) -> None:
         """Take batches out of the journal's records; `height` and `time_ns`: the newest decided block's."""
         self._store.height, self._store.time_ns = height, time_ns
+        incarnations = [r.incarnation for r in records if isinstance(r, IncarnationRecord)]
+        if self._own is not None and incarnations:
+            # Before all batches: a trimmed journal holds its copy behind batches of the same stream.
+            self._own.restore_incarnation(max(incarnations))
         for record in records:
-            match record:
-                case IncarnationRecord() if self._own is not None:
-                    self._own.restore_incarnation(record.incarnation)
-                case BatchRecord():
-                    self._restore_batch(record)
-                case _:
-                    pass
+            if isinstance(record, BatchRecord):
+                self._restore_batch(record)
 
     def _restore_batch(self, record: BatchRecord) -> None:
         held = unpack(record.author, record.batch, self._config)
