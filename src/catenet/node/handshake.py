@@ -49,8 +49,10 @@ class Store(History, Protocol):
         outcome: BlockOutcome,
         tx_ids: Sequence[TxId],
         state: ChainState,
+        *,
+        evidence: Sequence[bytes] = (),
     ) -> None:
-        """Store the next final block."""
+        """Store the next final block; `evidence` hashes what it holds."""
         ...
 
 
@@ -88,6 +90,7 @@ def refill(store: Store, records: Sequence[Record], genesis: Genesis) -> None:
             outcome,
             assembled.tx_ids,
             state,
+            evidence=[piece.hash() for piece in assembled.block.evidence],
         )
 
 

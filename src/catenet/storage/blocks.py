@@ -77,6 +77,10 @@ class BlockRecord:
         """Return the state after the block."""
         return ChainState.from_json(zlib.decompress(self.state))
 
+    def evidence_hashes(self) -> list[bytes]:
+        """Return the hashes of the evidence in the block."""
+        return [piece.hash() for piece in Block.decode(self.raw).evidence]
+
     def tx_ids(self) -> list[TxId]:
         """Return the ids of the block's transactions, in order."""
         return [sha256(tx).digest() for tx in Block.decode(self.raw).txs]

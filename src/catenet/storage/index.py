@@ -2,6 +2,7 @@
 
 heights: height u64 BE -> segment, offset, time, block hash      hashes: block hash -> height
 txs: tx id -> height, index, code, time                          meta: log id, head, lowest, end of the log
+evidence stands among the hashes under a longer key, so that it is never taken for a block
 """
 
 import struct
@@ -44,12 +45,23 @@ def height_key(height: int) -> bytes:
     return height.to_bytes(8, "big")
 
 
-def block_changes(height: int, row: BlockRow, tx_ids: Sequence[TxId], codes: Iterable[int]) -> Changes:
-    """Return the rows that one block adds."""
+def evidence_key(evidence_hash: bytes) -> bytes:
+    """Return the key of committed evidence in `hashes`."""
+    return b"evidence/" + evidence_hash
+
+
+def block_changes(
+    height: int,
+    row: BlockRow,
+    tx_ids: Sequence[TxId],
+    codes: Iterable[int],
+    evidence: Iterable[bytes] = (),
+) -> Changes:
+    """Return the rows that one block adds; `evidence`: hashes of the evidence in it."""
     pack, time_ns = _TX.pack, row.time_ns
     return {
         HEIGHTS: {height_key(height): _BLOCK.pack(*row.position, time_ns, row.hash)},
-        HASHES: {row.hash: height_key(height)},
+        HASHES: dict.fromkeys([row.hash, *map(evidence_key, evidence)], height_key(height)),
         TXS: {
             tx_id: pack(height, index, code, time_ns)
             for index, (tx_id, code) in enumerate(zip(tx_ids, codes, strict=True))

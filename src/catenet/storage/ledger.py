@@ -123,6 +123,7 @@ class Ledger:
             effect.outcome,
             effect.tx_ids,
             effect.state,
+            evidence=[piece.hash() for piece in effect.block.evidence],
         )
 
     def append(
@@ -134,11 +135,13 @@ class Ledger:
         outcome: BlockOutcome,
         tx_ids: Sequence[TxId],
         state: ChainState,
+        *,
+        evidence: Sequence[bytes] = (),
     ) -> None:
-        """Store the next final block; `state` is the one after it. Seen by reads when this returns.
+        """Store the next final block; `state` is the one after it, `evidence` hashes what it holds.
 
-        Not durable before `flush`. A block that is here already is left as it is. Raises `WrongState` for a
-        gap, `Corrupt` when another block has that height, OSError.
+        Seen by reads when this returns; not durable before `flush`. A block that is here already is left as
+        it is. Raises `WrongState` for a gap, `Corrupt` when another block has that height, OSError.
         """
         with self._store_lock:
             if self._head and height <= self._head:
@@ -150,7 +153,7 @@ class Ledger:
                 height=height, raw=raw, block_id=block_id, commit=commit, outcome=outcome, state=state
             )
             self._remember(record)
-            self._add(record, self._log.append((record.encode(),)), tx_ids, outcome)
+            self._add(record, self._log.append((record.encode(),)), tx_ids, outcome, evidence)
         if self._tables.pending_rows > self._pending_rows_max:
             self.flush()
 
@@ -205,6 +208,10 @@ class Ledger:
         row = self._tables.get(HASHES, block_hash) if block_hash else None
         return int.from_bytes(row, "big") if row else None
 
+    def evidence_committed(self, evidence_hash: bytes) -> bool:
+        """Whether a block here holds this evidence. Raises `Corrupt`."""
+        return bool(self._tables.get(HASHES, index.evidence_key(evidence_hash)))
+
     def locate(self, ids: Sequence[TxId]) -> Mapping[TxId, TxLocation]:
         """Return where transactions were committed; unknown ones are left out. Raises `Corrupt`."""
         rows = self._tables.get_many(TXS, ids)
@@ -229,11 +236,16 @@ class Ledger:
         return count
 
     def _add(
-        self, record: BlockRecord, position: Position, tx_ids: Sequence[TxId], outcome: BlockOutcome
+        self,
+        record: BlockRecord,
+        position: Position,
+        tx_ids: Sequence[TxId],
+        outcome: BlockOutcome,
+        evidence: Sequence[bytes],
     ) -> None:
         row = BlockRow(position, record.time_ns, record.block_id.hash)
         codes = [result.code for result in outcome.results]
-        self._tables.put(index.block_changes(record.height, row, tx_ids, codes))
+        self._tables.put(index.block_changes(record.height, row, tx_ids, codes, evidence))
         self._lowest = self._lowest or record.height
         self._head = record.height  # last: whoever sees the height finds its rows
 
@@ -274,7 +286,8 @@ class Ledger:
                 if self._head and record.height != self._head + 1:
                     why = f"block {record.height} follows block {self._head} in the log"
                     raise Corrupt(f"{self._log.directory}: {why}. {self._log.remedy}")
-                self._add(record, position, record.tx_ids(), record.decoded_outcome())
+                outcome, evidence = record.decoded_outcome(), record.evidence_hashes()
+                self._add(record, position, record.tx_ids(), outcome, evidence)
                 self._remember(record)
             if self._tables.pending_rows > self._pending_rows_max:
                 self.flush()

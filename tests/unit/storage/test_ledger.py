@@ -5,16 +5,21 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from catenet.chain import evidence
+from catenet.chain.block import Block
+from catenet.chain.commit import BlockID, PartSetHeader
 from catenet.storage.ledger import Ledger
 from catenet.storage.scan import segment_path
 from catenet.storage.tables import DATA_FILE
 from catenet.types.effects import CommitBlock
 from catenet.types.errors import Corrupt, WrongState
 from catenet.types.ports import BlockReader, TxWindow
+from support.chain import make_chain
 from support.storage import BLOCK_INTERVAL_NS, GENESIS_TIME_NS, abandon, chain, flip
 
 COUNT = 12
@@ -322,3 +327,30 @@ def test_blocks_survive_kill_9_of_the_node(tmp_path: Path) -> None:
         assert ledger.head >= told
         serves(ledger, blocks[: ledger.head])
         crash(ledger)
+
+
+def test_evidence_is_found_by_its_hash_also_after_a_crash_and_a_rebuild(tmp_path: Path) -> None:
+    local = make_chain(4, 1)
+    vote_a, vote_b = (
+        local.vote(0, BlockID(hash=bytes([n]) * 32, parts=PartSetHeader(total=1, hash=bytes(32))))
+        for n in (1, 2)
+    )
+    piece = evidence.make(vote_a, vote_b, local.state.validators, GENESIS_TIME_NS)
+    block = Block(
+        header=BLOCKS[0].block.header,
+        txs=BLOCKS[0].block.txs,
+        evidence=(piece,),
+        last_commit=BLOCKS[0].block.last_commit,
+    )
+    ledger = stored(tmp_path, [replace(BLOCKS[0], block=block, raw=block.encode())])
+    assert ledger.evidence_committed(piece.hash())
+    assert ledger.height_of(piece.hash()) is None, "evidence is no block"
+    crash(ledger)
+    ledger = Ledger.open(tmp_path)
+    assert ledger.evidence_committed(piece.hash())
+    ledger.close()
+    shutil.rmtree(tmp_path / "index")
+    ledger = Ledger.open(tmp_path)
+    assert ledger.evidence_committed(piece.hash())
+    assert not ledger.evidence_committed(bytes(32))
+    ledger.close()
