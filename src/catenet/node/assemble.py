@@ -140,8 +140,8 @@ class Assembly:
         self._loop = asyncio.get_running_loop()
         self._app = load_application(config.app, app_state)
         self._worker = AppWorker(self._loop)
-        self._supervisor = Supervisor()
         self._runtime = Runtime(self._loop)
+        self._supervisor = Supervisor(self._runtime.stop)
         refill(ledger, journal.records, genesis)
         state = shake_hands(self._app, genesis, ledger)
         self._core = Node(
@@ -170,9 +170,15 @@ class Assembly:
     async def run(self) -> int:
         """Open the ports, take part, and drain in the end."""
         self._supervisor.listen()
+        # First of all: what clients and peers send as soon as the ports are open comes after it.
+        self._runtime.post(Started())
         await self._public.start()
         intake = Intake(
-            post=self._runtime.post, fetch=self._gateway.on_fetch, heard=self._view.heard, reader=self._ledger
+            post=self._runtime.post,
+            post_message=self._runtime.post_message,
+            fetch=self._gateway.on_fetch,
+            heard=self._view.heard,
+            reader=self._ledger,
         )
         await self._peers.start(intake)
         async with asyncio.TaskGroup() as tasks:
@@ -227,7 +233,6 @@ class Assembly:
         )
         outbox.start(write=writer.write, release=perform.release)
         self._runtime.start(self._core, perform)
-        self._runtime.post(Started())
         return writer, perform, maintenance
 
     def _disk_failed(self, error: OSError) -> None:
@@ -314,8 +319,8 @@ class ChainHistory:
         return self._ledger.time_at(height)
 
     def evidence_committed(self, evidence_hash: bytes) -> bool:
-        """Whether a block of the chain holds this evidence: the index names it as it names blocks."""
-        return self._ledger.height_of(evidence_hash) is not None
+        """Whether a block of the chain holds this evidence."""
+        return self._ledger.evidence_committed(evidence_hash)
 
 
 def call_in(loop: asyncio.AbstractEventLoop, call: Callable[[T], None]) -> Callable[[T], None]:

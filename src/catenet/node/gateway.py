@@ -251,6 +251,9 @@ class NodeGateway:
                     waiter.done.set_result(None)
 
     def _forget(self, waiter: _Waiter) -> None:
+        if waiter.done.done() and not waiter.done.cancelled():
+            # Whoever gave up before the answer does not read it: that is no fault of the node.
+            waiter.done.exception()
         for tx_id in waiter.ids:
             waiters = self._waiting.get(tx_id)
             if waiters is not None and waiter in waiters:

@@ -17,12 +17,14 @@ class Intake:
         self,
         *,
         post: Callable[[Event], None],
+        post_message: Callable[[Received, int], bool],
         fetch: Callable[[Address, Wanted], Awaitable[Sequence[Found]]],
         heard: Heard,
         reader: BlockReader,
     ) -> None:
         """`heard` is told each Status, for the node's own status page."""
         self._post = post
+        self._post_message = post_message
         self._fetch = fetch
         self._heard = heard
         self._reader = reader
@@ -33,11 +35,12 @@ class Intake:
         return self._reader
 
     def on_messages(self, peer: Address, messages: Sequence[Message], size: int) -> None:
-        """Queue a frame's messages, in order."""
+        """Queue a frame's messages, in order; what is above the peer's share of the inbox is dropped."""
+        share = size // max(1, len(messages))
         for message in messages:
             if isinstance(message, Status):
                 self._heard(peer, message)
-            self._post(Received(peer=peer, message=message))
+            self._post_message(Received(peer=peer, message=message), share)
 
     def on_link(self, peer: Address, *, up: bool) -> None:
         """Queue the change of a link."""

@@ -42,9 +42,13 @@ def open_journal(home: Home, *, chain_id: str, key: PrivateKey) -> Journal:
         state = GuardState.decode(safety.guard.state)
     except DecodeError as error:
         raise Corrupt(f"{home.guard}: the guard's state does not parse: {error}") from None
+    found = safety.found
+    if found is Found.INTACT and state.height and not records:
+        # A crash right after a lost journal was made anew: the guard signed, and nothing tells what.
+        found = Found.JOURNAL_LOST
     votes = [record.vote for record in records if isinstance(record, VoteRecord)]
     new: list[Record] = []
-    if safety.found in (Found.JOURNAL_LOST, Found.REPAIRED):
+    if found in (Found.JOURNAL_LOST, Found.REPAIRED):
         # The lock is not known any more: nothing is signed up to the height of the guard.
         committed = max((r.height for r in records if isinstance(r, CommitRecord)), default=0)
         new.append(RejoinRecord(height=max(state.height, committed)))

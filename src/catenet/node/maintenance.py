@@ -61,9 +61,11 @@ class Maintenance:
 
     async def _checkpoint(self) -> None:
         self._at, self._bytes = self._ledger.head, 0
+        # Taken before the flush: a batch that is spent meanwhile may be needed for a block above `height`.
+        live, newest = list(self._live_records()), self._newest_ticket()
         height = await asyncio.to_thread(self._flush)
-        keep_from = self._ticket_of(height - KEPT_HEIGHTS)
-        self._write([*self._live_records(), CheckpointRecord(height=height)])
+        keep_from = min(self._ticket_of(height - KEPT_HEIGHTS), newest)
+        self._write([*live, CheckpointRecord(height=height)])
         if keep_from:
             self._trim(keep_from)
         log.info("checkpoint", extra={"height": height})

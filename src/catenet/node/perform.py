@@ -129,9 +129,11 @@ class Perform:
         self._on_final = on_final
         self._timers: dict[TimerKey, asyncio.TimerHandle] = {}
         self._requests: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def stop(self) -> None:
-        """Give up requests to peers and timers: nobody waits for them any more."""
+        """Give up requests to peers, timers and what is still held back: nobody waits for it any more."""
+        self._stopped = True
         for timer in self._timers.values():
             timer.cancel()
         for task in self._requests:
@@ -175,6 +177,8 @@ class Perform:
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Let go of effects whose records are on disk: one frame per peer for the whole run."""
+        if self._stopped:
+            return
         broadcast: list[Message] = []
         sends: dict[Address, list[Message]] = {}
         for effect in effects:

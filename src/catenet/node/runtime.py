@@ -13,11 +13,15 @@ from typing import Protocol
 from catenet.node.clock import now
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
-from catenet.types.events import Event, Refused, Signed
+from catenet.types.events import Event, Received, Refused, Signed
+from catenet.types.ids import Address
 
 log = logging.getLogger(__name__)
 
 TURN_EVENTS_MAX = 256
+PEER_EVENTS_MAX = 8192
+PEER_BYTES_MAX = 16 << 20
+"""What one peer's messages may take of the inbox; what comes above is dropped, and G2, D2, G5 recover it."""
 
 
 class Core(Protocol):
@@ -48,6 +52,8 @@ class Runtime:
         self._clock = clock
         self._inbox: deque[Event] = deque()
         self._answers: deque[Event] = deque()
+        self._sizes: dict[Address, deque[int]] = {}
+        self._bytes: dict[Address, int] = {}
         self._scheduled = False
         self._stopped = False
         self._core: Core | None = None
@@ -71,6 +77,26 @@ class Runtime:
             self._inbox.append(event)
         self._schedule()
 
+    def post_message(self, event: Received, size: int) -> bool:
+        """Queue a peer's message of about `size` bytes; False: it was dropped, its peer floods (5.3)."""
+        sizes = self._sizes.setdefault(event.peer, deque())
+        taken = self._bytes.get(event.peer, 0)
+        if len(sizes) >= PEER_EVENTS_MAX or (sizes and taken + size > PEER_BYTES_MAX):
+            return False
+        sizes.append(size)
+        self._bytes[event.peer] = taken + size
+        self.post(event)
+        return True
+
+    def _next(self) -> Event:
+        if self._answers:
+            return self._answers.popleft()
+        event = self._inbox.popleft()
+        # Messages of one peer leave in the order in which they came.
+        if isinstance(event, Received) and (sizes := self._sizes.get(event.peer)):
+            self._bytes[event.peer] -= sizes.popleft()
+        return event
+
     def _schedule(self) -> None:
         if not self._scheduled and not self._stopped and self._core is not None:
             self._scheduled = True
@@ -81,10 +107,11 @@ class Runtime:
         assert core is not None
         assert performer is not None
         debug = log.isEnabledFor(logging.DEBUG)
-        for _ in range(TURN_EVENTS_MAX):
-            if self._stopped or not (self._answers or self._inbox):
-                break
-            event = (self._answers or self._inbox).popleft()
+        taken = 0
+        # A turn does not end between a signature and its record: the guard's slot would go to disk first.
+        while not self._stopped and (self._answers or (self._inbox and taken < TURN_EVENTS_MAX)):
+            taken += 1
+            event = self._next()
             effects = core.handle(event, self._clock())
             if debug:
                 log.debug("handled", extra={"input": type(event).__name__, "effects": _names(effects)})

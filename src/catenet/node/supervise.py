@@ -25,7 +25,9 @@ EXIT_INTERRUPTED = 130
 class Supervisor:
     """Waits for the end of a node and says how it came."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_core: Callable[[], None] = lambda: None) -> None:
+        """`stop_core` is called at a halt: from then on the core takes no event, and signs nothing."""
+        self._stop_core = stop_core
         self._ended = asyncio.Event()
         self._reason = ""
         self._signals = 0
@@ -44,6 +46,7 @@ class Supervisor:
 
     def halt(self, reason: str) -> None:
         """End the node: going on would be wrong."""
+        self._stop_core()
         if not self._reason:
             self._reason = reason
             log.critical("halted", extra={"reason": reason})
@@ -60,7 +63,7 @@ class Supervisor:
         log.info("draining")
         await drain(DRAIN_S)
         stop("this node is shutting down: go on at another one")
-        return EXIT_OK
+        return EXIT_FAILED if self.halted else EXIT_OK
 
     def _signalled(self) -> None:
         self._signals += 1
@@ -76,4 +79,7 @@ class Supervisor:
             return
         if isinstance(error, BaseException):
             log.critical("escaped", exc_info=error)
+        if "handle" not in context:
+            # A future or task whose fault nobody read: no callback of ours was cut short.
+            return
         self.halt(f"{context.get('message')}: {error!r}")
