@@ -100,8 +100,8 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
             lamport=lamport,
         ).run()
     finally:
-        app_state.close()
         ledger.close()
+        app_state.close()
         journal.close()
 
 

@@ -71,9 +71,10 @@ class Maintenance:
         log.info("checkpoint", extra={"height": height})
 
     def _flush(self) -> int:
-        # The application's state first: blocks that it lacks must be in the ledger.
-        state_height = self._app_state.flush()
-        return min(state_height, self._ledger.flush())
+        # The blocks before the state that follows from them, whatever comes in meanwhile: what block sync
+        # brought is in no journal, and an application ahead of the stored chain does not start.
+        state_height = self._app_state.flush(self._ledger.flush)
+        return min(state_height, self._ledger.flushed)
 
     def _ticket_of(self, height: int) -> int:
         """Return a ticket below which lies nothing of the heights above `height`; 0: not known."""

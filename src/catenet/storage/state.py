@@ -4,7 +4,7 @@ It is derived: a crash falls back to the newest flush, and the node executes the
 again. State that does not check is thrown away, and the node executes from the genesis or a snapshot.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from catenet.storage.tables import Tables, check_keys, destroy
@@ -66,10 +66,13 @@ class TableState:
         if self._tables.pending_rows > self._pending_rows_max:
             self.flush()
 
-    def flush(self) -> int:
-        """Make what is committed durable; return the height. May run beside `write`. Raises OSError."""
+    def flush(self, between: Callable[[], object] = lambda: None) -> int:
+        """Make what is committed durable; return the height. May run beside `write`. Raises OSError.
+
+        `between` makes durable what must not be older: it runs once it is settled what this flush covers.
+        """
         height = self._height
-        self._tables.flush()
+        self._tables.flush(between)
         self._flushed = height
         return height
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from pathlib import Path
 
@@ -151,10 +151,11 @@ class Tables:
                 raise OSError(f"{self.path}: {error}") from error
         self._frozen = {name: {} for name in self._names}
 
-    def flush(self) -> None:
-        """Freeze and commit; one caller at a time gets through. Raises OSError."""
+    def flush(self, between: Callable[[], object] = lambda: None) -> None:
+        """Freeze, do what lies `between`, commit; one caller at a time gets through. Raises OSError."""
         with self._flush_lock:
             self.freeze()
+            between()
             self.commit()
 
     def verify(self) -> int:
