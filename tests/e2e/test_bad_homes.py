@@ -224,7 +224,7 @@ def test_a_full_disk_ends_the_node_with_a_word_and_the_others_go_on(net: Cluster
                 assert '"event": "halted"' in said
                 assert "No space left on device" in said
                 print(f"\n{net.events(3, 'halted')[0].get('reason')}")
-                check_once(await settled_chain(net, load), load)
+                check_once(await settled_chain(net), load)
             finally:
                 net.kill(3)
         await net.make_whole()

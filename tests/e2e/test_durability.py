@@ -40,7 +40,7 @@ def test_what_was_acknowledged_survives_kill_9_of_all_four(tmp_path: Path) -> No
                     net.start(*moments.sample(range(4), 4))
                     took = await load.wait_acknowledged(1, within_s=RECOVERY_S)
                     print(f"round {number + 1}: killed after {before} acks, next ack {took:.2f} s later")
-            blocks = await settled_chain(net, load)
+            blocks = await settled_chain(net)
             check_once(blocks, load)
             acknowledged = f"{len(load.acknowledged)} acknowledged"
             print(f"{ROUNDS} rounds: {acknowledged}, {len(blocks)} blocks, 0 lost, 0 twice")

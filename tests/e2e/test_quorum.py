@@ -86,7 +86,7 @@ def test_two_of_four_frozen_stop_commits_and_resumed_go_on_at_once(tmp_path: Pat
             print(f"\ntwo of four frozen for {PAUSE_S:g} s: next commit {took:.2f} s after they were resumed")
             assert took <= RECOVERY_S
             assert [net.pid(index) for index in range(4)] == pids
-            check_once(await settled_chain(net, load), load)
+            check_once(await settled_chain(net), load)
 
     asyncio.run(body())
 

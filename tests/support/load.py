@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha256
 
 from catenet.client.sdk import Client
 from catenet.client.values import Block
@@ -112,18 +111,13 @@ def check_once(blocks: Sequence[Block], load: Load) -> None:
     assert not counts.keys() - load.handed_in
 
 
-async def settled_chain(net: Cluster, load: Load, *, within_s: float = 20.0) -> list[Block]:
-    """Wait until all that was acknowledged is in blocks; returns the chain, the same on all running nodes.
-
-    Comes back after `within_s` in any case: `check_once` says what is missing.
-    """
-    ids = [sha256(tx).digest() for tx in load.acknowledged]
-    deadline = time.monotonic() + within_s
-    async with net.client(timeout_s=within_s) as client:
-        while time.monotonic() < deadline:
-            if all(tx.found for tx in await client.transactions(ids)):
-                break
-            await asyncio.sleep(0.05)
+async def settled_chain(net: Cluster, *, within_s: float = 20.0) -> list[Block]:
+    """Wait until nothing waits for a block any more; returns the chain, the same on all running nodes."""
+    for index in range(net.count):
+        if net.running(index):
+            await net.wait_status(
+                index, lambda found: found.pending_txs == 0, within_s=within_s, what="nothing pending"
+            )
     head = await net.head()
     await net.wait_height(head, within_s=within_s)
     return await net.agreed_chain(head)
