@@ -5,11 +5,14 @@ from catenet.core.consensus.machine import Consensus
 from catenet.types.messages import Found, FoundBlock, FoundCompact, Wanted
 from catenet.types.ports import BlockReader
 
+BLOCKS_MAX = 16
+"""Blocks looked at for one fetch: as many as a node keeps of one height (consensus.md 3, bounds)."""
+
 
 def serve(wanted: Wanted, batches: Batches, consensus: Consensus, reader: BlockReader) -> tuple[Found, ...]:
     """Return what of the wanted is here. Whoever holds it answers; the asker checks by hash."""
     found: list[Found] = [*batches.serve(wanted.digests)]
-    for block_hash in wanted.block_hashes:
+    for block_hash in wanted.block_hashes[:BLOCKS_MAX]:
         entries = consensus.state.blocks.with_hash(block_hash)
         compacts = [entry.compact for entry in entries if entry.compact is not None]
         if compacts:

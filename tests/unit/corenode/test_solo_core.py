@@ -10,12 +10,14 @@ from catenet.chain.state import ChainState
 from catenet.core.config import CoreConfig
 from catenet.core.guard import GuardState
 from catenet.core.node import Node
+from catenet.core.serving import BLOCKS_MAX
 from catenet.node.signer import Signer
 from catenet.testing.simulator.chain_store import ChainStore
 from catenet.types import effects, events
 from catenet.types.application import BlockOutcome, CheckResult, TxResult
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
+from catenet.types.messages import Wanted
 from catenet.types.records import CommitRecord, ExecutedRecord, Record
 from support.chain import GENESIS_TIME_NS, make_genesis, make_keys
 
@@ -131,3 +133,14 @@ def test_whatever_an_application_proposes_each_transaction_is_committed_once(pre
     assert [txs.count(tx) for tx in (b"a=1", b"b=2")] == [1, 1]
     assert solo.core.pending_count == 0
     assert not [effect for effect in solo.done if isinstance(effect, effects.Halt)]
+
+
+def test_one_fetch_gets_a_bounded_number_of_blocks() -> None:
+    solo = Solo()
+    solo.run(1_000_000)
+    stored = solo.store.block(1)
+    assert stored is not None
+    wanted = Wanted(block_hashes=(stored.block_id.hash,) * (BLOCKS_MAX + 5), height=1)
+    solo.give(events.FetchRequested(request=5, peer=b"p" * 20, wanted=wanted))
+    (answer,) = [effect for effect in solo.done if isinstance(effect, effects.Answer)]
+    assert len(answer.found) == BLOCKS_MAX
