@@ -378,7 +378,7 @@ class Node:
             case messages.FoundCompact(compact=compact):
                 yield from self._to_consensus(consensus_io.FoundCompactBlock(peer=peer, compact=compact), now)
             case messages.FoundBlock(block_hash=block_hash, block=raw, commit=commit):
-                taken, outputs = self._batches.on_found_block(block_hash, raw, now)
+                taken, outputs = self._batches.on_found_block(event.request, block_hash, raw, now)
                 yield from self._from_batches(outputs, now)
                 if taken is not None:
                     decided = consensus_io.FoundDecided(peer=peer, compact=taken, commit=commit)

@@ -146,11 +146,12 @@ def test_d7_a_fetched_block_becomes_a_compact_one_that_assembles_to_it() -> None
     compact = make_compact(candidate.segments, candidate.txs)
     original = net[1].pool.assemble(compact)
     assert isinstance(original, Assembled)
-    late = Net()[0]
-    taken, outputs = late.pool.on_found_block(b"\1" * 32, original.raw, net.now)
+    late, wanted = Net()[0], original.block_id.hash
+    late.pool.want((), (wanted,), 1, [], net.now)
+    assert late.pool.on_found_block(1, wanted, b"junk", net.now) == (None, [])
+    taken, outputs = late.pool.on_found_block(1, wanted, original.raw, net.now)
     assert taken is not None
     assert [type(output).__name__ for output in outputs][:2] == ["Append", "Stored"]
     rebuilt = late.pool.assemble(taken)
     assert isinstance(rebuilt, Assembled)
     assert (rebuilt.raw, rebuilt.block_id) == (original.raw, original.block_id)
-    assert late.pool.on_found_block(b"\2" * 32, b"junk", net.now) == (None, [])

@@ -3,6 +3,7 @@
 from catenet.chain.block import Block, encode_txs
 from catenet.chain.encoding import DecodeError
 from catenet.chain.evidence import encode_list
+from catenet.chain.state import InvalidBlock, check_contents
 from catenet.core.batches.author import split_payloads
 from catenet.core.batches.io import BatchConfig
 from catenet.core.batches.store import Held, unpack
@@ -12,11 +13,18 @@ NOBODY = bytes(20)
 """The author of batches that are cut out of a block: no key has this address, so nobody can push them."""
 
 
-def absorb(raw: bytes, config: BatchConfig) -> tuple[Compact, list[Held]] | None:
-    """Return a compact form of a block's bytes and the batches that it names; None when they are no block."""
+def absorb(block_hash: bytes, raw: bytes, config: BatchConfig) -> tuple[Compact, list[Held]] | None:
+    """Return a compact form of a block's bytes and the batches that it names.
+
+    None when they are not the block of that hash with all that its header names: what a peer made up must
+    not become transactions that wait here.
+    """
     try:
         block = Block.decode(raw)
-    except DecodeError:
+        if block.header.hash() != block_hash:
+            return None
+        check_contents(block)
+    except (DecodeError, InvalidBlock):
         return None
     batches: list[Held] = []
     for number, txs in enumerate(split_payloads(block.txs, config.seal_bytes), 1):

@@ -45,6 +45,11 @@ class Fetcher:
         running = self._running.get(request)
         return running is not None and digest in running.digests
 
+    def wants_block(self, request: RequestId, block_hash: bytes) -> bool:
+        """Say whether a block is wanted, or was when this request asked for it."""
+        running = self._running.get(request)
+        return block_hash in self._hashes or (running is not None and block_hash in running.hashes)
+
     def got(self, digest: Digest) -> None:
         """A batch came in, by whatever way."""
         self._digests.pop(digest, None)

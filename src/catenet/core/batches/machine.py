@@ -275,13 +275,14 @@ class Batches:
         return self._store_batch(held, now)
 
     def on_found_block(
-        self, block_hash: bytes, raw: bytes, now: Instant
+        self, request: RequestId, block_hash: bytes, raw: bytes, now: Instant
     ) -> tuple[Compact | None, list[Output]]:
-        """Take a fetched block apart, to be treated like a compact one (D7); None: it does not parse."""
-        self._fetcher.got_block(block_hash)
-        parts = absorb(raw, self._config)
+        """Take a fetched block apart, to be treated like a compact one (D7); None: not wanted, or another."""
+        wanted = self._fetcher.wants_block(request, block_hash)
+        parts = absorb(block_hash, raw, self._config) if wanted else None
         if parts is None:
             return None, []
+        self._fetcher.got_block(block_hash)
         compact, batches = parts
         outputs: list[Output] = []
         for held in batches:
