@@ -17,7 +17,17 @@ from catenet.types.application import CheckResult
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Batch, Compact, Inline, Ref, Segment
 from catenet.types.clock import Instant
-from catenet.types.effects import Acknowledge, Append, CheckTxs, Dropped, Fetch, Penalise, Send, SetTimer
+from catenet.types.effects import (
+    Abandoned,
+    Acknowledge,
+    Append,
+    CheckTxs,
+    Dropped,
+    Fetch,
+    Penalise,
+    Send,
+    SetTimer,
+)
 from catenet.types.events import Level, TimerKey
 from catenet.types.ids import Address, Ticket, TxId
 from catenet.types.messages import BatchMessage, Have, Message, Skip, Tip
@@ -67,12 +77,20 @@ class Site:
     window: Window
     journal: list[Record] = field(default_factory=list)
     acknowledged: list[Ticket] = field(default_factory=list)
+    abandoned: list[Ticket] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     penalised: list[Penalise] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
     stored: list[bytes] = field(default_factory=list)
     released: dict[str, int] = field(default_factory=dict)
     timers: dict[TimerKey, int] = field(default_factory=dict)
+
+    def lose(self, output: Abandoned | Dropped) -> None:
+        """Note what clients are told of a loss."""
+        if isinstance(output, Dropped):
+            self.dropped.append(output)
+        else:
+            self.abandoned.append(output.ticket)
 
 
 class Net:
@@ -168,8 +186,8 @@ class Net:
                 case Acknowledge(ticket=ticket, reached=reached):
                     assert reached is Level.REPLICATED
                     site.acknowledged.append(ticket)
-                case Dropped():
-                    site.dropped.append(output)
+                case Abandoned() | Dropped():
+                    site.lose(output)
                 case Penalise():
                     site.penalised.append(output)
                 case Fetch():

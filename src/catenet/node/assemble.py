@@ -183,9 +183,10 @@ class Assembly:
         await self._peers.start(intake)
         async with asyncio.TaskGroup() as tasks:
             writer, perform, maintenance = self._start_core(tasks)
-            peers = tasks.create_task(self._peers.run())
-            public = tasks.create_task(self._public.run())
-            checkpoints = tasks.create_task(maintenance.run())
+            keep = self._supervisor.keep
+            peers = tasks.create_task(keep("the peer connections", self._peers.run()))
+            public = tasks.create_task(keep("the public ports", self._public.run()))
+            checkpoints = tasks.create_task(keep("the checkpoints", maintenance.run()))
             log.info("started", extra={"height": self._ledger.head, "home": str(self._home.root)})
             code = await self._supervisor.run(self._public.stop, self._gateway.stop)
             self._runtime.stop()
@@ -195,7 +196,8 @@ class Assembly:
             await asyncio.wait([peers, public], timeout=STOP_S)
             public.cancel()
             peers.cancel()
-        self._worker.close()
+        # In a thread, so that a second signal is heard while the application finishes its call.
+        await asyncio.to_thread(self._worker.close)
         writer.close()
         log.info("stopped", extra={"height": self._ledger.head, "home": str(self._home.root)})
         return code

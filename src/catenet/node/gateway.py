@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from catenet.node.worker import AppWorker
 from catenet.types.application import Application, Query, QueryResult, TxResult
-from catenet.types.effects import Acknowledge, CommitBlock, Dropped, Overload, TxRefusal
+from catenet.types.effects import Abandoned, Acknowledge, CommitBlock, Dropped, Overload, TxRefusal
 from catenet.types.errors import InvalidInput, Overloaded, Unavailable
 from catenet.types.events import Event, FetchRequested, Level, Submitted
 from catenet.types.ids import Address, RequestId, Ticket, TxId
@@ -163,12 +163,16 @@ class NodeGateway:
         if (enough or effect.reached is Level.REPLICATED) and not submission.done.done():
             submission.done.set_result(submission.refused)
 
-    def overloaded(self, effect: Overload) -> None:
-        """Refuse a submission as a whole."""
+    def refused(self, effect: Overload | Abandoned) -> None:
+        """Refuse a submission as a whole, or tell that this node cannot promise REPLICATED any more."""
         submission = self._tickets.get(effect.ticket)
-        if submission is not None and not submission.done.done():
-            error = Overloaded(effect.reason, retry_after_s=effect.retry_after_us / 1e6)
-            submission.done.set_exception(error)
+        if submission is None or submission.done.done():
+            return
+        match effect:
+            case Overload(reason=reason, retry_after_us=retry_after_us):
+                submission.done.set_exception(Overloaded(reason, retry_after_s=retry_after_us / 1e6))
+            case Abandoned(reason=reason):
+                submission.done.set_exception(Unavailable(reason))
 
     def dropped(self, effect: Dropped) -> None:
         """Tell who waits that these transactions will not be committed from here."""

@@ -13,6 +13,7 @@ from catenet.node.signer import Signer
 from catenet.node.worker import AppWorker
 from catenet.types.application import Application, CheckResult
 from catenet.types.effects import (
+    Abandoned,
     Acknowledge,
     Answer,
     Append,
@@ -77,8 +78,8 @@ class Clients(Protocol):
         """A submission reached a level."""
         ...
 
-    def overloaded(self, effect: Overload) -> None:
-        """A submission was refused as a whole."""
+    def refused(self, effect: Overload | Abandoned) -> None:
+        """A submission was refused as a whole, or will not be REPLICATED."""
         ...
 
     def dropped(self, effect: Dropped) -> None:
@@ -156,8 +157,8 @@ class Perform:
                 self._request(self._fetch(effect))
             case RequestBlocks():
                 self._request(self._request_blocks(effect))
-            case Overload():
-                self._clients.overloaded(effect)
+            case Overload() | Abandoned():
+                self._clients.refused(effect)
             case Dropped():
                 self._clients.dropped(effect)
             case Penalise(peer=peer, reason=reason, disconnect=disconnect):
@@ -176,7 +177,10 @@ class Perform:
         self._outbox.end_turn()
 
     def release(self, effects: Sequence[Effect]) -> None:
-        """Let go of effects whose records are on disk: one frame per peer for the whole run."""
+        """Let go of effects whose records are on disk, each peer's messages in the order asked for.
+
+        Neighbours share a frame; a broadcast is serialised once.
+        """
         if self._stopped:
             return
         broadcast: list[Message] = []
@@ -184,8 +188,10 @@ class Perform:
         for effect in effects:
             match effect:
                 case Broadcast(message=message):
+                    self._send(sends)
                     broadcast.append(message)
                 case Send(peer=peer, message=message):
+                    self._broadcast(broadcast)
                     sends.setdefault(peer, []).append(message)
                 case Answer(request=request, found=found):
                     self._clients.answered(request, found)
@@ -195,10 +201,18 @@ class Perform:
                     self._commit(effect)
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
-        if broadcast:
-            self._network.broadcast(broadcast)
-        for peer, messages in sends.items():
+        self._broadcast(broadcast)
+        self._send(sends)
+
+    def _broadcast(self, messages: list[Message]) -> None:
+        if messages:
+            self._network.broadcast(tuple(messages))
+            messages.clear()
+
+    def _send(self, messages_of: dict[Address, list[Message]]) -> None:
+        for peer, messages in messages_of.items():
             self._network.send(peer, messages)
+        messages_of.clear()
 
     def _request(self, work: Coroutine[object, object, None]) -> None:
         task = self._tasks.create_task(work)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,17 @@ class Supervisor:
             self._reason = reason
             log.critical("halted", extra={"reason": reason})
         self._ended.set()
+
+    async def keep(self, name: str, work: Coroutine[object, object, None]) -> None:
+        """Run what must not end before the node does: its fault, or its end, halts the node."""
+        try:
+            await work
+        except Exception as error:
+            log.critical("part_failed", exc_info=error, extra={"part": name})
+            self.halt(f"{name} failed: {type(error).__name__}: {error}")
+        else:
+            if not self._ended.is_set():
+                self.halt(f"{name} ended by itself")
 
     async def run(self, drain: Callable[[float], Awaitable[None]], stop: Callable[[str], None]) -> int:
         """Wait for the end, drain, `stop` whoever still waits, and return the exit code."""

@@ -162,6 +162,14 @@ class Overload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """A submission that waits for REPLICATED will not get there: its batches expired, or this node left."""
+
+    ticket: Ticket
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
     """Transactions that were accepted here and will not be committed by this node: whoever waits is told."""
 
@@ -210,6 +218,7 @@ Effect = (
     | RequestBlocks
     | Acknowledge
     | Overload
+    | Abandoned
     | Dropped
     | Penalise
     | Notice

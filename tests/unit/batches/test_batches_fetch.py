@@ -198,6 +198,8 @@ def test_d8_an_expired_batch_is_never_acknowledged_as_replicated() -> None:
     net.run(10 * SECOND_US)
     assert net[0].dropped
     assert net[0].acknowledged == []
+    # Whoever waits for REPLICATED is told that it will not come.
+    assert net[0].abandoned == [4]
 
 
 def test_d8_a_transaction_lives_on_in_another_author_s_batch() -> None:

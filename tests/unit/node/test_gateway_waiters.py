@@ -12,7 +12,7 @@ from catenet.node.gateway import NodeGateway
 from catenet.node.worker import AppWorker
 from catenet.storage.ledger import Ledger
 from catenet.storage.state import open_state
-from catenet.types.effects import Acknowledge, Dropped, Overload, TxRefusal
+from catenet.types.effects import Abandoned, Acknowledge, Dropped, Overload, TxRefusal
 from catenet.types.errors import InvalidInput, Overloaded, Unavailable
 from catenet.types.events import Event, Level, Submitted
 from catenet.types.ports import NodeStatus, SubmitOutcome
@@ -159,10 +159,20 @@ def test_a_stop_fails_everybody_and_leaves_no_unread_fault(tmp_path: Path) -> No
     at_desk(tmp_path, visit)
 
 
+def test_who_waits_for_replicated_is_told_when_it_will_not_come(tmp_path: Path) -> None:
+    async def visit(desk: Desk) -> None:
+        task = await desk.submit(Level.REPLICATED, [b"k=v"])
+        desk.gateway.refused(Abandoned(ticket=desk.ticket, reason="EXPIRED: look the id up"))
+        with pytest.raises(Unavailable, match="EXPIRED"):
+            await task
+
+    at_desk(tmp_path, visit)
+
+
 def test_overload_and_bad_sizes_are_refused_whole(tmp_path: Path) -> None:
     async def visit(desk: Desk) -> None:
         task = await desk.submit(Level.COMMITTED, [b"k=v"])
-        desk.gateway.overloaded(Overload(ticket=desk.ticket, reason="full", retry_after_us=250_000))
+        desk.gateway.refused(Overload(ticket=desk.ticket, reason="full", retry_after_us=250_000))
         with pytest.raises(Overloaded, match="full"):
             await task
         for txs in ([], [b"a", b""], [b"x" * 65]):

@@ -17,7 +17,7 @@ from catenet.core.batches.fetch import Fetcher
 from catenet.core.batches.holders import Holders
 from catenet.core.batches.io import BatchConfig, Candidate, Choice, Manifest, Output, Stored
 from catenet.core.batches.manifest import write_manifest
-from catenet.core.batches.own import OwnStream, released
+from catenet.core.batches.own import EXPIRED, OwnStream, released
 from catenet.core.batches.receive import Receiver
 from catenet.core.batches.store import Held, Store, unpack
 from catenet.core.batches.tell import Teller
@@ -364,9 +364,9 @@ class Batches:
         """D8: the one other end that a replicated transaction can have."""
         outputs = released([held])
         if self._own is not None:
-            self._own.expired(held)
+            outputs.extend(self._own.expired(held))
             if held.author == self._me and lost:
-                outputs.append(Dropped(tx_ids=lost, reason="EXPIRED: outcome unknown here, look the id up"))
+                outputs.append(Dropped(tx_ids=lost, reason=EXPIRED))
         return outputs
 
     def _after_freeing(self, freed: Sequence[Held], now: Instant) -> list[Output]:

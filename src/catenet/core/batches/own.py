@@ -11,7 +11,7 @@ from catenet.core.batches.store import Held, Store, Usage
 from catenet.core.batches.tickets import Tickets
 from catenet.core.batches.timers import PUSH, SEAL, Timers
 from catenet.types.clock import Instant
-from catenet.types.effects import Acknowledge, Append, Dropped, Notice
+from catenet.types.effects import Abandoned, Acknowledge, Append, Dropped, Notice
 from catenet.types.events import Level
 from catenet.types.ids import Address, Ticket, TxId
 from catenet.types.messages import Tip
@@ -19,6 +19,9 @@ from catenet.types.records import BatchRecord, IncarnationRecord, Record
 
 _INCARNATION_AHEAD_MS = 600_000
 """A peer that reports an incarnation further in the future than this lies: it is the ms of creation."""
+
+EXPIRED = "EXPIRED: outcome unknown here, look the id up"
+"""D8: what the author says of transactions whose batch died."""
 
 _RESTARTS = 8
 """New incarnations in one run: a liar cannot make us begin anew for ever."""
@@ -203,11 +206,12 @@ class OwnStream:
         for seq in [seq for seq, held in self._own.items() if held.digest not in held_here]:
             del self._own[seq]
 
-    def expired(self, held: Held) -> None:
+    def expired(self, held: Held) -> list[Output]:
         """A batch died (D8): who waits for it is told so, never that it is replicated."""
-        self.tickets.cancel(held)
+        tickets = self.tickets.cancel(held)
         if held.author == self._me and held.batch.incarnation == self.author.incarnation:
-            self.tickets.cancel_seq(held.batch.seq)
+            tickets += self.tickets.cancel_seq(held.batch.seq)
+        return [Abandoned(ticket=ticket, reason=EXPIRED) for ticket in tickets]
 
     def abandon(self, reason: str) -> list[Output]:
         """Tell clients that nothing more is done here for what they handed in."""
@@ -218,6 +222,7 @@ class OwnStream:
         outputs = released(own)
         if bytes_of:
             outputs.append(Released(bytes_of=bytes_of))
+        outputs.extend([Abandoned(ticket=ticket, reason=reason) for ticket in self.tickets.cancel_all()])
         return [*outputs, Dropped(tx_ids=lost, reason=reason)] if lost else outputs
 
     def _rebuffer(self, held: Held, now_us: int) -> None:

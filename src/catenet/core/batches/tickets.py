@@ -1,5 +1,6 @@
 """REPLICATED (5.4): which submissions of this node's clients wait for which batches to be held widely."""
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from catenet.core.batches.holders import Holders
@@ -52,16 +53,22 @@ class Tickets:
         self._by_seq.clear()
         return waiting
 
-    def cancel(self, held: Held) -> None:
-        """A batch expired: whoever waits for it is told of the transactions, not that they are replicated."""
-        for ticket in self._by_batch.pop(held.digest, ()):
-            self._parts.pop(ticket, None)
+    def cancel(self, held: Held) -> list[Ticket]:
+        """A batch expired: return the tickets that waited for it; they are not counted any more."""
+        return self._give_up(self._by_batch.pop(held.digest, ()))
 
-    def cancel_seq(self, seq: int) -> None:
+    def cancel_seq(self, seq: int) -> list[Ticket]:
         """The same for a batch of the own stream."""
-        for waits, ticket in self._by_seq:
-            if waits == seq:
-                self._parts.pop(ticket, None)
+        return self._give_up([ticket for waits, ticket in self._by_seq if waits == seq])
+
+    def cancel_all(self) -> list[Ticket]:
+        """This node authors no more: return every ticket that waits."""
+        self._by_seq.clear()
+        self._by_batch.clear()
+        return self._give_up(list(self._parts))
+
+    def _give_up(self, tickets: Iterable[Ticket]) -> list[Ticket]:
+        return [ticket for ticket in tickets if self._parts.pop(ticket, None) is not None]
 
     def _part(self, ticket: Ticket, done: list[Ticket]) -> None:
         left = self._parts.get(ticket)

@@ -212,7 +212,7 @@ class Host:
                 world.calls.blocks(self, effect)
             case effects.Overload():
                 world.clients.overloaded(effect)
-            case effects.Dropped():
+            case effects.Dropped() | effects.Abandoned():
                 world.monitor.notice("dropped")
             case effects.Penalise(peer=peer, reason=reason, disconnect=disconnect):
                 world.monitor.penalised(self.address, peer, reason, disconnect=disconnect)
