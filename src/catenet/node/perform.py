@@ -162,7 +162,12 @@ class Perform:
             case Dropped():
                 self._clients.dropped(effect)
             case Penalise(peer=peer, reason=reason, disconnect=disconnect):
-                log.warning("peer_penalised", extra={"peer": peer.hex(), "reason": reason})
+                # Only what cuts the peer off is worth a line: it cannot be repeated at will.
+                log.log(
+                    logging.WARNING if disconnect else logging.DEBUG,
+                    "peer_penalised",
+                    extra={"peer": peer.hex(), "reason": reason},
+                )
                 if disconnect:
                     self._network.disconnect(peer, ban_s=BAN_S)
             case Notice(name=name, fields=fields, alarm=alarm):

@@ -16,6 +16,8 @@ def configure(*, name: str, level: str, as_json: bool, lamport: Callable[[], int
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # gRPC logs three tracebacks for each malformed request: whoever reaches a port could flood the log.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
 
 
 class JsonLines(logging.Formatter):
