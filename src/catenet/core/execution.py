@@ -15,7 +15,7 @@ from catenet.chain.commit import BlockID, Commit
 from catenet.chain.evidence import DuplicateVoteEvidence
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
-from catenet.chain.validators import InvalidUpdate, ValidatorSet
+from catenet.chain.validators import ValidatorSet
 from catenet.types.application import BlockOutcome, CommitInfo, FinalizeBlock, Misbehavior, ProcessProposal
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Segment
@@ -80,9 +80,10 @@ class Execution:
             return [Halt(reason=text)]
         try:
             self._next = next_state(self.state, decided, event.outcome)
-        except InvalidUpdate as error:
-            # Every honest node halts here alike: the application's update is part of the chain.
-            return [Halt(reason=f"the application's validator update at height {event.height}: {error}")]
+        except ValueError as error:
+            # Every honest node halts here alike: the application's updates are part of the chain. Keys that
+            # are none and numbers beyond the format are `ValueError`, as bad sets and parameters are.
+            return [Halt(reason=f"the application's outcome at height {event.height}: {error}")]
         self._outcome = event.outcome
         return [
             Append(record=ExecutedRecord(height=event.height, outcome=event.outcome)),
@@ -156,7 +157,7 @@ def other_result(state: ChainState, block: Block) -> str:
 
 
 def next_state(state: ChainState, decided: Decided, outcome: BlockOutcome) -> ChainState:
-    """Return the state after a block; raises `InvalidUpdate`."""
+    """Return the state after a block; raises `ValueError` for an outcome that no chain can have."""
     return chain_state.advance(
         state,
         decided.assembled.block.header,

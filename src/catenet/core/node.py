@@ -365,7 +365,7 @@ class Node:
         consensus = self._consensus
         if consensus.due or self.syncing or not self._taking_part:
             return
-        if self._batches.due(now) or self._evidence.waiting:
+        if self._batches.due(now) or (self._evidence.waiting and self._evidence.pick(self.state)):
             yield from self._to_consensus(consensus_io.Due(height=consensus.height), now)
 
     # Fetching.

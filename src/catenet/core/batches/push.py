@@ -110,6 +110,8 @@ class Pusher:
         return sends
 
     def _behind_gone(self, first: int, newest: int) -> int:
+        # Most of a long stream is gone altogether: a peer that says to have none of it must not cost a walk.
+        first = max(first, min(self._own, default=newest + 1))
         while first <= newest and ((held := self._own.get(first)) is None or held.freed_at >= 0):
             first += 1
         return first

@@ -23,7 +23,7 @@ from catenet.core.consensus import (
     signing,
     timers,
 )
-from catenet.core.consensus.context import Context
+from catenet.core.consensus.context import Context, FetchState
 from catenet.core.consensus.io import (
     AppVerdict,
     BatchArrived,
@@ -148,12 +148,13 @@ class Consensus:
         match event:
             case Executed():
                 self._executed(event)
+            case AppVerdict(height=height, block_hash=block_hash, accepted=accepted):
+                # Also during block sync: the application is asked once per id.
+                self._app_verdict(height, block_hash, accepted)
             case _ if not ctx.active:
                 pass
             case Built():
                 proposing.on_built(ctx, event)
-            case AppVerdict(height=height, block_hash=block_hash, accepted=accepted):
-                self._app_verdict(height, block_hash, accepted)
             case BatchArrived():
                 fetch.retry_batches(ctx)
             case FoundCompactBlock(peer=peer, compact=compact):
@@ -242,6 +243,9 @@ class Consensus:
         if state.height > ctx.hs.height:
             heights.enter(ctx, self._state_after(state, last_commit), previous=None)
         else:
+            # Timers that ended while sync had the word went unheard.
+            ctx.hs.start_anew()
+            ctx.fetch = FetchState()
             liveness.broadcast_status(ctx)
         due.arm_status(ctx)
         heights.make_ready(ctx)

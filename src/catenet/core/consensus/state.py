@@ -166,6 +166,11 @@ class HeightState:
         """Round of the lock; -1: none."""
         return -1 if self.locked is None else self.locked.round
 
+    def start_anew(self) -> None:
+        """Forget which timers of this round were set and what was asked for: it may have ended unheard."""
+        self.entered_round = self.prevote_timer_round = self.precommit_timer_round = -1
+        self.built_round = self.interval_round = -1
+
     def proposed_entry(self) -> BlockEntry | None:
         """Return what is known of the block that is proposed in this round."""
         proposal = self.proposals.get(self.round)
