@@ -1,0 +1,81 @@
+"""What surrounds a hostile validator in the simulator: a monitor that knows it, calls that reach it."""
+
+import gc
+from types import FunctionType, ModuleType
+from typing import cast
+
+from catenet.chain.commit import BlockID
+from catenet.testing.simulator.calls import Calls
+from catenet.testing.simulator.config import SimulationConfig, Violation
+from catenet.testing.simulator.host import Host
+from catenet.testing.simulator.keys import SimulatedKey
+from catenet.testing.simulator.monitor import Monitor, Step
+from catenet.testing.simulator.network import Network
+from catenet.testing.simulator.schedule import Schedule
+from catenet.types import messages
+from catenet.types.effects import Fetch, RequestBlocks
+from catenet.types.messages import Message
+
+LIAR = 3
+CONFIG = SimulationConfig(loss=0, duplication=0, partition_every_us=0, crashes=0, aimed_crashes=0)
+
+
+class Witness(Monitor):
+    """The simulator's monitor, but one validator is known to be hostile."""
+
+    liar = SimulatedKey.of(LIAR).public.address
+
+    def penalised(self, node: bytes, peer: bytes, reason: str, *, disconnect: bool) -> None:
+        if peer == self.liar:
+            self.penalties[reason] = self.penalties.get(reason, 0) + 1
+        else:
+            super().penalised(node, peer, reason, disconnect=disconnect)
+
+    def leaves(self, node: bytes, message: Message) -> None:
+        if isinstance(message, messages.EvidenceMessage):
+            return
+        try:
+            super().leaves(node, message)
+        except Violation as violation:
+            # What the liar signed is relayed as it is.
+            if self.liar.hex()[:8] not in str(violation).partition(":")[0]:
+                raise
+
+    def _power(self, step: Step, block_id: BlockID | None) -> int:
+        # Whatever is asked: the liar may have signed it, too.
+        return super()._power(step, block_id) + 10
+
+
+class LyingCalls(Calls):
+    """What is asked of the hostile validator never reaches a node: it is kept, to be answered anyhow."""
+
+    def __init__(self, schedule: Schedule, network: Network) -> None:
+        super().__init__(schedule, network)
+        self.asked: list[tuple[Host, Fetch | RequestBlocks]] = []
+
+    def fetch(self, asker: object, effect: Fetch) -> None:
+        if effect.peer == Witness.liar:
+            self.asked.append((cast(Host, asker), effect))
+        else:
+            super().fetch(cast(Host, asker), effect)
+
+    def blocks(self, asker: object, effect: RequestBlocks) -> None:
+        if effect.peer == Witness.liar:
+            self.asked.append((cast(Host, asker), effect))
+        else:
+            super().blocks(cast(Host, asker), effect)
+
+
+def size_of(root: object) -> int:
+    """Return how many entries the containers hold that hang on an object."""
+    seen: set[int] = set()
+    todo, size = [root], 0
+    while todo:
+        item = todo.pop()
+        if id(item) in seen or isinstance(item, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(item))
+        if isinstance(item, dict | list | set | tuple):
+            size += len(item)
+        todo.extend(gc.get_referents(item))
+    return size
