@@ -6,6 +6,7 @@ A transaction is `key={json}`: the key comes from a template over the row's fiel
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ from catenet.cli.shape import Failure
 Row = dict[str, object]
 
 ROW_NUMBER = "_row"
+CELL_MAX = 16 << 20
+"""Characters in one cell of a CSV file; what a transaction may hold is the network's to say."""
+
+LONG_NUMBER = re.compile(r"[0-9]{19}")
 SUFFIXES = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
 
@@ -44,9 +49,8 @@ def read_rows(path: Path) -> Iterator[Row]:
                     f"{path}: cannot tell the format of {name!r}; name it as one of {known}, or zip it"
                 )
         except UnicodeDecodeError as error:
-            raise Failure(
-                f"{path}: byte {error.start} of a line is not UTF-8; convert the file first"
-            ) from None
+            byte = error.object[error.start]
+            raise Failure(f"{path}: byte 0x{byte:02x} is not UTF-8; convert the file first") from None
 
 
 def count_lines(path: Path) -> int:
@@ -73,9 +77,17 @@ def maker(template: str, path: Path) -> Callable[[int, Row], tuple[bytes, bytes]
         if not key or "=" in key:
             raise Failure(f"{path}: row {number} has the key {key!r}; a key is not empty and has no `=`")
         encoded = key.encode()
-        return encoded, encoded + b"=" + orjson.dumps(row)
+        return encoded, encoded + b"=" + _as_json(row)
 
     return make
+
+
+def _as_json(row: Row) -> bytes:
+    try:
+        return orjson.dumps(row)
+    except TypeError:
+        # Whole numbers above 64 bits: slower, and written out in full.
+        return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @contextmanager
@@ -98,7 +110,16 @@ def _opened(path: Path) -> Iterator[tuple[str, BinaryIO]]:
 
 
 def _csv_rows(text: io.TextIOWrapper, path: Path) -> Iterator[Row]:
-    reader = csv.reader(text)
+    csv.field_size_limit(CELL_MAX)
+    # Strict: a quote that is never closed would swallow the rest of the file into one cell.
+    reader = csv.reader(text, strict=True)
+    try:
+        yield from _csv_cells(reader, path)
+    except csv.Error as error:
+        raise Failure(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def _csv_cells(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
     head = next(reader, None)
     if not head or len(set(head)) != len(head):
         raise Failure(f"{path}: the first line must name the columns, each once; found {head}")
@@ -141,7 +162,8 @@ def _json_rows(text: io.TextIOWrapper, path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            value: object = orjson.loads(line)
+            # orjson would round a whole number above 64 bits to a float without a word.
+            value: object = (json if LONG_NUMBER.search(line) else orjson).loads(line)
         except json.JSONDecodeError as error:
             raise Failure(f"{path}:{number}: not JSON: {error}") from None
         if not isinstance(value, Mapping):

@@ -81,7 +81,9 @@ def test_json_lines_and_archives_read_alike(tmp_path: Path) -> None:
         ("r.csv", "", "must name the columns"),
         ("r.csv", "a,a\n1,2\n", "must name the columns"),
         ("r.csv", "a,b\n1\n", "row 1 has 1 cells for 2 columns"),
+        ("r.csv", 'a,b\n1,2\n3,"4\n5,6\n', "r.csv:4: not CSV: unexpected end of data"),
         ("r.jsonl", '{"a": 1}\n{"a"\n', "r.jsonl:2: not JSON"),
+        ("r.jsonl", '{"a": 1234567890123456789012\n', "r.jsonl:1: not JSON"),
         ("r.jsonl", "[1]\n", "r.jsonl:1: each line must be an object, not list"),
     ],
 )
@@ -91,9 +93,20 @@ def test_a_wrong_file_is_named_with_its_row(tmp_path: Path, name: str, text: str
     assert said in caught.value.message
 
 
+def test_no_digit_of_a_whole_number_is_lost(tmp_path: Path) -> None:
+    lines = write(tmp_path / "r.jsonl", '{"a":123456789012345678901234567890,"b":"Wéi"}\n')
+    (row,) = read_rows(lines)
+    assert maker("k", lines)(1, row)[1] == b"k=" + lines.read_bytes().strip()
+
+
+def test_a_large_cell_is_read(tmp_path: Path) -> None:
+    cell = "x" * 200_000
+    assert list(read_rows(write(tmp_path / "r.csv", f"a,b\n1,{cell}\n"))) == [{"a": 1, "b": cell}]
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_bytes(b"a\n\xff\n")
-    with pytest.raises(Failure, match="not UTF-8"):
+    with pytest.raises(Failure, match="byte 0xff is not UTF-8"):
         list(read_rows(tmp_path / "r.csv"))
 
 
