@@ -139,11 +139,14 @@ def _check_known(key: str, origin: str) -> None:
         return
     section, _, name = key.rpartition(".")
     # The same section first, then the name alone: a key in the wrong table is as likely as a typo.
-    close = get_close_matches(key, [*keys, "peers", *SECTIONS], n=1, cutoff=0.75)
+    # A section is a guess only for what stands outside of all: `network` does not help with `network.foo`.
+    close = get_close_matches(key, [*keys, *([] if section else ["peers", *SECTIONS])], n=1, cutoff=0.75)
     moved = [other for other in keys if other.rpartition(".")[2] == name]
-    siblings = [other for other in keys if other.rpartition(".")[0] == section]
-    guess = moved or close or get_close_matches(key, siblings, n=1, cutoff=0.4)
-    advice = f"did you mean `{guess[0]}`?" if guess else "see: catenet config show"
+    siblings = {other.rpartition(".")[2]: other for other in keys if other.rpartition(".")[0] == section}
+    near = [siblings[other] for other in get_close_matches(name, siblings, n=1, cutoff=0.4)]
+    guess = moved or close or near
+    known = f"known here are {', '.join(siblings)}" if siblings else "see: catenet config show"
+    advice = f"did you mean `{guess[0]}`?" if guess else known
     raise ConfigError(f"{origin}: unknown key `{key}`; {advice}")
 
 
