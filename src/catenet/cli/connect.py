@@ -83,7 +83,9 @@ async def _with_client(to: Reach, work: "Callable[[Client], Coroutine[None, None
         async with Client(to.targets, tls_ca=to.tls_ca, timeout_s=to.timeout_s) as client:
             return await work(client)
     except Unavailable as error:
-        advice = (
-            "is it running? Try: catenet dev" if not os.environ.get("CATENET_NODE") else "see CATENET_NODE"
-        )
+        advice = "is it running? Try: catenet dev"
+        if os.environ.get("CATENET_NODE"):
+            advice = "see CATENET_NODE"
+        elif to.tls_ca is not None:
+            advice = f"is it running, with TLS on that port and a certificate of {to.tls_ca}?"
         raise Failure(f"no answer from {', '.join(to.targets)}: {error}; {advice}", NOT_REACHABLE) from error

@@ -53,8 +53,10 @@ def dev(ctx: click.Context, home: Path | None, validators: int, port_offset: int
         return
     folder, where, temporary = choose_home(home, "catenet-dev-")
     try:
+        known = read_network(folder) is not None
         network = open_network(folder, validators, port_offset)
-        require_free(ports_of(network))
+        # The ports of homes that are there already stand in their configuration.
+        require_free(ports_of(network), offset=None if known else port_offset)
         note_dev(folder)
         say(f"  {len(network.nodes)} validators  chain {network.chain_id}  data in {where}")
         say(_addresses(network))
@@ -96,6 +98,11 @@ def open_network(folder: Path, validators: int, port_offset: int) -> Network:
         )
     if len(network.nodes) != validators and validators != VALIDATORS:
         raise Failure(f"{folder} holds {len(network.nodes)} validators, not {validators}; use another --home")
+    if port_offset:
+        raise Failure(
+            f"{folder} holds a network whose ports are in its configuration: --port-offset {port_offset}"
+            " cannot move them; leave it out, or use another --home"
+        )
     return network
 
 

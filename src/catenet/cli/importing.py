@@ -136,8 +136,9 @@ def import_command(
     try:
         summary = _send(to, file, template, level, batch, limit, position, refusals)
     except BaseException:
-        position.save()
-        say(f"stopped after row {position.done:,}; call the same command again to go on")
+        if position.done:
+            position.save()
+            say(f"stopped after row {position.done:,}; call the same command again to go on")
         raise
     position.forget()
     _report(summary, refusals, monotonic() - began, first, as_json=as_json)

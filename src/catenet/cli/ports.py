@@ -24,6 +24,17 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return not _inodes(port)
 
 
+def is_ours(host: str) -> bool:
+    """Say whether an address is one of this machine's; names that do not resolve are not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+        return True
+
+
 def holder(port: int) -> str:
     """Say who listens on a port: `name (pid N)`, or what little is known."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
@@ -41,13 +52,17 @@ def free_offset(ports: Sequence[int], *, step: int = 1000) -> int | None:
     return None
 
 
-def require_free(ports: Sequence[int], *, step: int = 1000) -> None:
-    """Fail when a port is taken, saying by what, and which offset would do."""
+def require_free(ports: Sequence[int], *, offset: int | None = 0, step: int = 1000) -> None:
+    """Fail when a port is taken, saying by what, and which offset would do.
+
+    `offset` is what the ports were moved by already; None when they cannot be moved.
+    """
     taken = next((port for port in ports if not is_free(port)), None)
     if taken is None:
         return
-    offset = free_offset(ports, step=step)
-    advice = f"; try --port-offset {offset}: {taken + offset} is free" if offset is not None else ""
+    advice = "; stop that process first"
+    if offset is not None and (more := free_offset(ports, step=step)) is not None:
+        advice = f"; try --port-offset {offset + more}: {taken + more} is free"
     raise Failure(f"port {taken} is taken by {holder(taken)}{advice}")
 
 

@@ -110,7 +110,13 @@ def _seen(milliseconds: int, *, own: bool) -> str:
     next_step="catenet tx get ID",
 )
 @click.argument("which", default="latest")
-@click.option("--limit", default=20, show_default=True, help="Show at most so many transactions; 0 is all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Show at most so many transactions; 0 is all.",
+)
 @reach_options
 @json_option
 def block(

@@ -54,6 +54,8 @@ def run(arguments: list[str] | None = None) -> int:
         # Who reads our output is gone; the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    except OSError as error:
+        return _of_system(error)
     except CatenetError as error:
         click.echo(f"error: {error}", err=True)
         return _exit_code(error)
@@ -73,10 +75,19 @@ def _of_group(group: BaseException) -> int:
         case CatenetError():
             click.echo(f"error: {group}", err=True)
             return _exit_code(group)
+        case OSError():
+            return _of_system(group)
         case KeyboardInterrupt():
             return INTERRUPTED
         case _:
             raise group
+
+
+def _of_system(error: OSError) -> int:
+    """Say what the system refused, and on which file: a folder without rights, a full disk."""
+    place = f"{error.filename}: " if error.filename is not None else ""
+    click.echo(f"error: {place}{error.strerror or error}", err=True)
+    return FAILURE
 
 
 def _exit_code(error: CatenetError) -> int:

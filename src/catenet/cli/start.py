@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from catenet.cli.config import set_flags
-from catenet.cli.ports import holder, is_free
-from catenet.cli.shape import Command, Failure
+from catenet.cli.ports import holder, is_free, is_ours
+from catenet.cli.shape import USAGE, Command, Failure
 from catenet.node.config import NodeConfig
 from catenet.node.config_file import load
 
@@ -59,7 +59,15 @@ def _require_ports(config: NodeConfig) -> None:
         "public_tls": listen.public_tls,
     }
     for key, place in places.items():
-        if place is not None and place.port and not is_free(place.port, place.host):
+        if place is None:
+            continue
+        if not is_ours(place.host):
+            raise Failure(
+                f"listen.{key} is {place}, and {place.host} is no address of this machine;"
+                f" for all of its addresses: --set listen.{key}=0.0.0.0:{place.port}",
+                USAGE,
+            )
+        if place.port and not is_free(place.port, place.host):
             free = next((port for port in range(place.port + 1, 65536) if is_free(port, place.host)), 0)
             raise Failure(
                 f"listen.{key} is {place}, which is taken by {holder(place.port)};"

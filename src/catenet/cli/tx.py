@@ -13,11 +13,14 @@ from catenet.cli.connect import Reach, reach, reach_options, run
 from catenet.cli.output import as_text, duration, emit, json_option, printable, say, short
 from catenet.cli.places import noted_dev, read_network
 from catenet.cli.shape import NOT_COMMITTED, Failure, Group
-from catenet.types.errors import Unavailable
+from catenet.types.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from catenet.client.sdk import Client
     from catenet.client.values import Receipt, Status, Transaction
+
+SHOWN = 60
+"""Characters of a transaction in a message."""
 
 LEVELS = ("accepted", "replicated", "committed")
 
@@ -66,6 +69,8 @@ def send(
         sent = run_send(reach(nodes, tls_ca, timeout_s), payload, wanted, prove=prove)
     except _NotYet as error:
         raise Failure(f"not {wanted} in {duration(timeout_s)}: {error}", NOT_COMMITTED) from None
+    except Rejected as error:
+        raise Failure(f"{printable(payload)[:SHOWN]!r} is refused: {error}", NOT_COMMITTED) from None
     receipt = sent.receipt
     value = {**_receipt_value(receipt, wanted), "seconds": round(sent.seconds, 4), "proof": sent.proof}
     emit(value, _sent_text(sent, wanted), as_json=as_json)
@@ -99,7 +104,7 @@ def run_send(to: Reach, payload: bytes, level: str, *, prove: bool) -> Sent:
         try:
             receipt = await client.send(payload, Level[level.upper()], timeout_s=to.timeout_s)
         except (Unavailable, TimeoutError) as error:
-            reason = await _who_is_missing(client)
+            reason = await _who_is_missing(client, sha256(payload).digest())
             if reason:
                 raise _NotYet(reason) from error
             raise
@@ -120,30 +125,44 @@ def _sent_text(sent: Sent, level: str) -> str:
     return "  ".join([*parts, sent.proof]).rstrip()
 
 
-async def _who_is_missing(client: "Client") -> str:
+async def _who_is_missing(client: "Client", tx_id: bytes) -> str:
     """Return how many validators the network has and what would help; empty when no node answers."""
     try:
         status = await client.status(timeout_s=2.0)
+        found = await client.transaction(tx_id)
     except (Unavailable, TimeoutError):
         return ""
-    return missing_text(status)
+    text = _reachable_text(status)
+    if 3 * status.power_connected <= 2 * status.power_total:
+        return f"{text} {_advice(status)}"
+    if not found.found and not found.pending:
+        return f"{text} The transaction is not known there: was it sent? Try: catenet tx send"
+    waiting = status.waiting_for or "nothing"
+    return f"{text} The node waits for {waiting}; look again: catenet tx wait {tx_id.hex().upper()}"
 
 
-def missing_text(status: "Status") -> str:
-    """Say how much is reachable of what is needed, and what to try."""
-    reachable = [peer for peer in status.validators if peer.connected or peer.address == status.address]
+def _reachable_text(status: "Status") -> str:
+    """Say how much is reachable of what is needed: validators when all are alike, else power."""
     total = len(status.validators)
-    needed = next((count for count in range(total + 1) if 3 * count > 2 * total), total)
-    text = f"{len(reachable)} of {total} validators reachable, {needed} needed."
-    away = [peer.name for peer in status.validators if peer not in reachable]
-    if away and len(reachable) < needed:
-        digits = away[0].removeprefix("node")
-        return (
-            f"{text} Try: catenet dev start {digits}"
-            if digits.isdecimal()
-            else f"{text} Missing: {', '.join(away)}"
-        )
-    return f"{text} The node waits for {status.waiting_for or 'nothing'}; look again: catenet tx wait ID"
+    if len({peer.power for peer in status.validators}) == 1:
+        away = len(_away(status))
+        return f"{total - away} of {total} validators reachable, {2 * total // 3 + 1} needed."
+    needed = 2 * status.power_total // 3 + 1
+    return f"power {status.power_connected} of {status.power_total} reachable, {needed} needed."
+
+
+def _advice(status: "Status") -> str:
+    away = _away(status)
+    digits = away[0].removeprefix("node") if away else ""
+    return f"Try: catenet dev start {digits}" if digits.isdecimal() else f"Missing: {', '.join(away)}"
+
+
+def _away(status: "Status") -> list[str]:
+    return [
+        peer.name or peer.address.hex().upper()
+        for peer in status.validators
+        if not peer.connected and peer.address != status.address
+    ]
 
 
 async def _prove(client: "Client", tx_id: bytes) -> str:
@@ -190,7 +209,7 @@ def wait(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: flo
         try:
             return await client.wait(wanted, timeout_s=timeout_s)
         except (Unavailable, TimeoutError) as error:
-            reason = await _who_is_missing(client)
+            reason = await _who_is_missing(client, wanted)
             if reason:
                 raise Failure(f"not committed in {duration(timeout_s)}: {reason}", NOT_COMMITTED) from error
             raise

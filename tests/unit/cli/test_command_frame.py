@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -54,6 +55,7 @@ def test_help_lists_every_command_without_importing_it(catenet: Terminal) -> Non
         (["tx", "send", "--hex", "xyz"], "'xyz' is not hex"),
         (["tx", "get", "1234"], "64 hex digits"),
         (["block", "zz"], "neither a height nor a hash"),
+        (["block", "--limit", "-1"], "-1 is not in the range"),
         (["status", "--node", "nowhere"], "write HOST:PORT"),
         (["status", "--timeout", "5 parsecs"], "500ms, 3s or 2m"),
         (["config", "show", "--home", ".", "--set", "x"], "write KEY=VALUE"),
@@ -65,6 +67,14 @@ def test_a_wrong_call_is_code_2_and_says_what_to_write(
     assert catenet(*arguments) == 2
     assert said in catenet.err
     assert catenet.out == ""
+
+
+def test_what_the_system_refuses_is_said_with_its_path(catenet: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert catenet("init", "--home", tmp_path / "file" / "home") == 1
+    assert catenet.err.startswith(f"error: {tmp_path}/file")
+    assert "exists" in catenet.err
+    assert len(catenet.err.splitlines()) == 1
 
 
 def test_an_unreachable_node_is_code_3(catenet: Terminal) -> None:

@@ -161,3 +161,17 @@ def test_start_refuses_a_misspelt_setting_with_its_line(catenet: Terminal, tmp_p
     assert catenet("start", "--home", home) == 2
     assert f"{path}:9" in catenet.err
     assert "did you mean `listen.peer`" in catenet.err
+
+
+def test_an_unknown_setting_names_the_known_ones(catenet: Terminal, tmp_path: Path) -> None:
+    home = tmp_path / "solo"
+    assert catenet("init", "--home", home) == 0
+    assert catenet("config", "show", "--home", home, "--set", "network.foo=1") == 2
+    assert "known here are ping_interval_ms, ping_misses, reconnect_max_ms" in catenet.err
+
+
+def test_the_ports_of_a_network_that_is_there_are_not_moved(catenet: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "network"
+    assert catenet("testnet", "--output", folder, "--plaintext") == 0
+    assert catenet("dev", "--home", folder, "--port-offset", 3000) == 1
+    assert "--port-offset 3000 cannot move them" in catenet.err

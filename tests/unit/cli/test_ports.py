@@ -22,6 +22,10 @@ def test_a_taken_port_is_named_with_its_holder_and_another_is_offered() -> None:
         ) as caught:
             require_free([port], step=-1 if port > 64000 else 1)
         assert "is free" in caught.value.message
+        with pytest.raises(Failure, match=r"--port-offset 6\d*: \d+ is free"):
+            require_free([port], offset=6000, step=-1 if port > 64000 else 1)
+        with pytest.raises(Failure, match="stop that process first"):
+            require_free([port], offset=None)
     assert is_free(port)
     require_free([port])
 
@@ -56,3 +60,9 @@ def test_start_says_who_has_its_port(catenet: Terminal, tmp_path: object) -> Non
         assert f"listen.peer is 127.0.0.1:{port}" in catenet.err
         assert f"pid {os.getpid()}" in catenet.err
         assert "is free: --set listen.peer=127.0.0.1:" in catenet.err
+
+
+def test_start_refuses_an_address_of_another_machine(catenet: Terminal, tmp_path: object) -> None:
+    assert catenet("init", "--home", f"{tmp_path}/solo") == 0
+    assert catenet("start", "--home", f"{tmp_path}/solo", "--set", "listen.peer=192.0.2.1:26656") == 2
+    assert "listen.peer is 192.0.2.1:26656, and 192.0.2.1 is no address of this machine" in catenet.err

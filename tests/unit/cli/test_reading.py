@@ -40,11 +40,15 @@ def test_a_transaction_is_sent_looked_up_and_waited_for(catenet: Terminal, node:
         assert (found["state"], found["height"], found["text"]) == ("committed", sent["height"], "a=1")
     assert catenet("tx", "get", "00" * 32, "--node", node) == 1
     assert catenet.out == ""
+    assert catenet("tx", "wait", "00" * 32, "--node", node, "--timeout", "200ms") == 5
+    assert catenet.out == ""
+    assert "not committed in 200 ms" in catenet.err
 
 
 def test_a_refused_transaction_is_code_5(catenet: Terminal, node: str) -> None:
     assert catenet("tx", "send", "refuse:this", "--node", node) == 5
     assert catenet.out == ""
+    assert "'refuse:this' is refused: " in catenet.err
 
 
 def test_a_transaction_that_failed_in_its_block_is_code_5(catenet: Terminal, node: str) -> None:
@@ -70,6 +74,14 @@ def test_an_import_arrives_whole_and_forgets_its_position(
     assert (summary["transactions"], summary["refused"]) == (1000, 0)
     tx = b'import/999={"n":999,"name":"x999"}'
     assert catenet("tx", "wait", sha256(tx).hexdigest(), "--node", node) == 0
+    assert list((tmp_path / "xdg_state_home").rglob("*.json")) == []
+
+
+def test_an_import_that_sent_nothing_leaves_no_position(catenet: Terminal, node: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a,a\n1,2\n")
+    assert catenet("import", file, "--node", node) == 1
+    assert catenet.err.startswith(f"error: {file}: the first line must name the columns")
     assert list((tmp_path / "xdg_state_home").rglob("*.json")) == []
 
 
