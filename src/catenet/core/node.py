@@ -172,7 +172,7 @@ class Node:
             case events.FetchReceived():
                 yield from self._found(event, now)
             case events.FetchEnded(request=request):
-                yield from self._from_batches(self._batches.on_fetch_ended(request), now)
+                yield from self._from_batches(self._batches.on_fetch_ended(request, now), now)
             case events.BlocksReceived():
                 yield from self._from_following(self._following.on_blocks(event, now), now)
             case events.BlocksEnded():

@@ -41,12 +41,25 @@ def test_55_a_digest_that_nobody_has_stays_missing_and_is_asked_of_all_in_turn()
     net.take(site, site.pool.want((nobody,), (), 1, tuple(net.order[1:]), net.now))
     net.run(10_000)
     for _ in range(3):
-        net.take(site, site.pool.on_fetch_ended(site.fetches[-1].request))
+        net.take(site, site.pool.on_fetch_ended(site.fetches[-1].request, net.now))
     assert [fetch.peer for fetch in site.fetches] == net.order[1:]
     # All have been asked: the next round comes with the next `want`.
     net.take(site, site.pool.want((nobody,), (), 1, tuple(net.order[1:]), net.now))
     net.run(10_000)
     assert len(site.fetches) == 4
+
+
+def test_g5_a_peer_that_does_not_answer_holds_nothing_up() -> None:
+    net = Net()
+    site = net[0]
+    wanted = (b"\xaa" * 32,)
+    net.take(site, site.pool.want(wanted, (), 1, tuple(net.order[1:]), net.now))
+    net.run(10_000)
+    # The first one is frozen: its request runs on, and the next `want` goes to another.
+    net.run(250_000)
+    net.take(site, site.pool.want(wanted, (), 1, tuple(net.order[1:]), net.now))
+    net.run(10_000)
+    assert [fetch.peer for fetch in site.fetches] == net.order[1:3]
 
 
 def test_g5_a_name_is_never_asked_of_two_peers_at_once_and_a_peer_has_one_request() -> None:

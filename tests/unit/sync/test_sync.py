@@ -66,6 +66,18 @@ def test_s2_a_stalled_range_is_asked_elsewhere() -> None:
     assert len(node.caught) == 1
 
 
+def test_s2_a_frozen_peer_costs_less_than_half_a_second() -> None:
+    chain = make_chain(4, 10)
+    node = Syncing(chain, {A: mute, B: honest(chain)})
+    node.claim(A, 10)
+    node.begin()
+    node.claim(B, 10)
+    node.wait(500_000)
+    assert len(node.applied) == 9
+    # Its own range is out of date by then: sync does not wait for the deadline.
+    assert len(node.caught) == 1
+
+
 def test_s2_a_claim_alone_never_keeps_a_node_in_sync() -> None:
     """A liar says 2^60; what it does not give within its deadline does not count."""
     chain = make_chain(4, 10)

@@ -14,10 +14,14 @@ class _Request:
     peer: Address
     digests: tuple[Digest, ...]
     hashes: tuple[bytes, ...]
+    asked_us: int
 
 
 class Fetcher:
-    """Wanted names, and the requests under way: one per peer, and no name asked of two peers at once."""
+    """Wanted names, and the requests under way: one per peer.
+
+    No name is asked of two peers at once, unless the first lets it wait: a frozen peer must hold nothing up.
+    """
 
     def __init__(self, config: BatchConfig, requests: Iterator[RequestId]) -> None:
         self._config = config
@@ -62,11 +66,13 @@ class Fetcher:
         """A request is over. Says whether it was one of these."""
         return self._running.pop(request, None) is not None
 
-    def ask(self) -> list[Fetch]:
+    def ask(self, now_us: int) -> list[Fetch]:
         """Ask for everything that is wanted and not asked for, of peers that are not busy."""
         busy = {running.peer for running in self._running.values()}
-        asked = {digest for running in self._running.values() for digest in running.digests}
-        asked_hashes = {name for running in self._running.values() for name in running.hashes}
+        since_us = now_us - self._config.fetch_patience_us
+        young = [running for running in self._running.values() if running.asked_us > since_us]
+        asked = {digest for running in young for digest in running.digests}
+        asked_hashes = {name for running in young for name in running.hashes}
         plan: dict[Address, tuple[list[Digest], list[bytes]]] = {}
         for digest, sources in self._digests.items():
             peer = None if digest in asked else self._next(sources, busy)
@@ -80,14 +86,14 @@ class Fetcher:
             if peer is not None:
                 sources.remove(peer)
                 plan.setdefault(peer, ([], []))[1].append(name)
-        return [self._request(peer, *names) for peer, names in plan.items()]
+        return [self._request(peer, *names, now_us) for peer, names in plan.items()]
 
     def _next(self, sources: Sequence[Address], busy: set[Address]) -> Address | None:
         return next((peer for peer in sources if peer not in busy), None)
 
-    def _request(self, peer: Address, digests: list[Digest], hashes: list[bytes]) -> Fetch:
+    def _request(self, peer: Address, digests: list[Digest], hashes: list[bytes], now_us: int) -> Fetch:
         request = next(self._requests)
-        running = _Request(peer=peer, digests=tuple(digests), hashes=tuple(hashes))
+        running = _Request(peer=peer, digests=tuple(digests), hashes=tuple(hashes), asked_us=now_us)
         self._running[request] = running
         wanted = Wanted(digests=running.digests, block_hashes=running.hashes, height=self._height)
         return Fetch(request=request, peer=peer, wanted=wanted)

@@ -53,6 +53,8 @@ class BatchConfig:
     fetch_retry_us: int = 100_000
     """G5: first pause between rounds of asking; each is half as long again, up to `fetch_retry_max_us`."""
     fetch_retry_max_us: int = 2_000_000
+    fetch_patience_us: int = 200_000
+    """G5: after so long without an answer a name may be asked of another peer, too."""
     fetch_digests: int = 12
     """G5: digests in one request, so that an answer stays below 4 MiB."""
     wanted: int = 8192

@@ -255,7 +255,7 @@ class Batches:
         """Fetch what is missing, the whole of it (G5). A push may be on its way: batches wait a moment."""
         self._fetcher.want(digests, block_hashes, height, sources)
         if block_hashes:
-            return [*self._fetcher.ask()]
+            return [*self._fetcher.ask(now.mono_us)]
         return [*self._timers.arm(FETCH, now.mono_us, self._config.fetch_delay_us)]
 
     def on_found(self, request: RequestId, peer: Address, found: FoundBatch, now: Instant) -> list[Output]:
@@ -291,9 +291,9 @@ class Batches:
                 outputs.extend(self._store_batch(held, now))
         return compact, outputs
 
-    def on_fetch_ended(self, request: RequestId) -> list[Output]:
+    def on_fetch_ended(self, request: RequestId, now: Instant) -> list[Output]:
         """A peer's answer is over: ask the next one for what it lacked."""
-        return [*self._fetcher.ask()] if self._fetcher.ended(request) else []
+        return [*self._fetcher.ask(now.mono_us)] if self._fetcher.ended(request) else []
 
     def serve(self, digests: Sequence[Digest]) -> tuple[FoundBatch, ...]:
         """Return wanted batches that are here, as many as fit into one answer (D7)."""
@@ -384,7 +384,7 @@ class Batches:
         if key == HAVE:
             return [*self._teller.tell(now.mono_us)]
         if key == FETCH:
-            return [*self._fetcher.ask()]
+            return [*self._fetcher.ask(now.mono_us)]
         if key == AGE:
             return self._watch_age(now)
         if key in (SEAL, PUSH) and self._own is not None:

@@ -22,6 +22,8 @@ class SyncConfig:
     """Blocks above the executed head that are held, at most."""
     tick_us: int = 250_000
     """How often deadlines are looked at."""
+    patience_us: int = 400_000
+    """After so long without a block a range may be asked of another peer, too."""
     stall_first_us: int = 3_000_000
     """How long a peer may give nothing before its rate is known."""
     stall_min_us: int = 1_000_000

@@ -178,6 +178,7 @@ class Sync:
             if self._state is None:
                 return outputs
         outputs.extend(self._ask(self._state, now))
+        self._sources.forget_needless(self._state.height, self._blocks)
         if not self._proven and not self._sources.running:
             return [*outputs, *self._finish()]
         if not self._ticking:
@@ -240,7 +241,7 @@ class Sync:
             last = min(last, first + PROBE_BLOCKS - 1)
         size = max(1, min(config.range_blocks, config.range_bytes // self._bytes_per_block))
         outputs: list[Output] = []
-        for start, end in self._sources.gaps(first, last, self._blocks):
+        for start, end in self._sources.gaps(first, last, self._blocks, now.mono_us):
             for begin in range(start, end + 1, size):
                 if len(self._sources.running) >= config.peers:
                     return outputs

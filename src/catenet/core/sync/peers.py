@@ -84,9 +84,13 @@ class Sources:
         ]
         return min(free)[3] if free else None
 
-    def gaps(self, first: int, last: int, have: Collection[int]) -> Sequence[tuple[int, int]]:
-        """Return the ranges of `first..last` that are neither in hand nor asked for."""
-        asked = [(work.next, work.last) for work in self.running.values()]
+    def gaps(self, first: int, last: int, have: Collection[int], now_us: int) -> Sequence[tuple[int, int]]:
+        """Return the ranges of `first..last` that are neither in hand nor asked for.
+
+        What a silent peer was asked for may be asked of another: a frozen peer must hold nothing up.
+        """
+        since_us = now_us - self.config.patience_us
+        asked = [(work.next, work.last) for work in self.running.values() if work.moved_us > since_us]
         gaps: list[tuple[int, int]] = []
         start = 0
         for height in range(first, last + 1):
@@ -122,6 +126,14 @@ class Sources:
         if peer is None or not peer.piece_us:
             return config.stall_first_us
         return max(config.stall_min_us, min(config.stall_first_us, 4 * peer.piece_us))
+
+    def forget_needless(self, height: int, have: Collection[int]) -> None:
+        """Drop requests of which nothing from `height` on is missing any more: nobody waits for them."""
+        self.running = {
+            request: work
+            for request, work in self.running.items()
+            if any([missing not in have for missing in range(max(work.next, height), work.last + 1)])
+        }
 
     def failure(self, work: Range) -> None:
         """An answer ended or stalled before its last block."""
