@@ -39,7 +39,7 @@ from catenet.storage.home import Home, read_private
 from catenet.storage.ledger import Ledger
 from catenet.storage.state import TableState, open_state
 from catenet.storage.writer import Writer
-from catenet.types.errors import CatenetError, InvalidInput
+from catenet.types.errors import CatenetError, InvalidInput, WrongState
 from catenet.types.events import Started
 from catenet.types.ids import Address
 from catenet.types.lamport import LamportClock
@@ -80,11 +80,11 @@ async def run_node(root: Path, *, config: NodeConfig) -> int:
 async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> int:
     genesis = read_genesis(home)
     keys = Keys(
-        vote=parse_key_file(read_private(home.validator_key).decode()),
-        node=parse_node_key(read_private(home.node_key).decode()),
+        vote=_read_key(home.validator_key, parse_key_file), node=_read_key(home.node_key, parse_node_key)
     )
     journal = open_journal(home, chain_id=genesis.chain_id, key=keys.vote)
     ledger = Ledger.open(home.data)
+    _check_chain(home, genesis, ledger)
     app_state, was_reset = open_state(home.app)
     if was_reset:
         log.warning("application_state_rebuilt", extra={"height": ledger.head})
@@ -103,6 +103,31 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
         ledger.close()
         app_state.close()
         journal.close()
+
+
+def _read_key(path: Path, parse: Callable[[str], PrivateKey]) -> PrivateKey:
+    try:
+        return parse(read_private(path).decode())
+    except ValueError as error:
+        raise InvalidInput(f"{path}: {error}; restore the file from a backup") from None
+
+
+def _read_tls(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        text = f"{path}: {error.strerror}; copy there what the chain's authority issued for this node"
+        raise InvalidInput(text) from None
+
+
+def _check_chain(home: Home, genesis: Genesis, ledger: Ledger) -> None:
+    """Refuse a genesis of another chain than the stored one: the node would sign for both."""
+    state = ledger.state_at(ledger.head) if ledger.head else None
+    if state is not None and state.chain_id != genesis.chain_id:
+        raise WrongState(
+            f"{home.genesis} is of chain {genesis.chain_id}, the blocks in {home.data} are of chain "
+            f"{state.chain_id}; put that chain's genesis file back, or use another --home"
+        )
 
 
 def read_genesis(home: Home) -> Genesis:
@@ -244,10 +269,13 @@ class Assembly:
 
     def _make_peers(self, lamport: LamportClock) -> Peers:
         config, folder = self._config, self._home.config
-        ca = (folder / TLS_CA).read_bytes()
-        checker = CertificateChecker(
-            ca=ca, chain_id=self._genesis.chain_id, now_ns=lambda: clock.now().wall_ns
-        )
+        ca = _read_tls(folder / TLS_CA)
+        try:
+            checker = CertificateChecker(
+                ca=ca, chain_id=self._genesis.chain_id, now_ns=lambda: clock.now().wall_ns
+            )
+        except InvalidInput as error:
+            raise InvalidInput(f"{folder / TLS_CA}: {error}") from None
         vote = self._keys.vote
         endpoints = [
             Endpoint(address=bytes.fromhex(peer.address), name=peer.name, target=f"{peer.host}:{peer.port}")
@@ -263,7 +291,7 @@ class Assembly:
             ),
             tls=TlsIdentity(
                 ca=ca,
-                certificate=(folder / TLS_CERTIFICATE).read_bytes(),
+                certificate=_read_tls(folder / TLS_CERTIFICATE),
                 key=read_private(folder / TLS_KEY),
                 identify=checker.check,
             ),

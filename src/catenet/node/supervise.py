@@ -1,6 +1,6 @@
 """Runs a node until it is told to stop, or something ends that must not.
 
-SIGTERM, Ctrl-C   drain: health NOT_SERVING, calls in flight finish, everything is flushed; exit 0
+SIGTERM, Ctrl-C   drain: health NOT_SERVING, calls in flight finish, everything is flushed; exit 0, 130
 the same again    end at once; exit 130
 a halt            stop taking part, stay readable for a moment, exit 1
 """
@@ -31,6 +31,7 @@ class Supervisor:
         self._ended = asyncio.Event()
         self._reason = ""
         self._signals = 0
+        self._interrupted = False
 
     @property
     def halted(self) -> str:
@@ -41,7 +42,7 @@ class Supervisor:
         """Take over SIGTERM, SIGINT, and what escapes from callbacks of the event loop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+            loop.add_signal_handler(number, self._signalled, number)
         loop.set_exception_handler(self._escaped)
 
     def halt(self, reason: str) -> None:
@@ -74,10 +75,13 @@ class Supervisor:
         log.info("draining")
         await drain(DRAIN_S)
         stop("this node is shutting down: go on at another one")
-        return EXIT_FAILED if self.halted else EXIT_OK
+        if self.halted:
+            return EXIT_FAILED
+        return EXIT_INTERRUPTED if self._interrupted else EXIT_OK
 
-    def _signalled(self) -> None:
+    def _signalled(self, number: int) -> None:
         self._signals += 1
+        self._interrupted = number == signal.SIGINT
         if self._signals > 1:
             os._exit(EXIT_INTERRUPTED)
         self._ended.set()

@@ -4,7 +4,6 @@ from base64 import b64encode
 from dataclasses import replace
 
 import pytest
-from catenet.chain.params import ConsensusParams
 
 from catenet.apps.kv import (
     INVALID_FORMAT,
@@ -15,6 +14,7 @@ from catenet.apps.kv import (
     UNKNOWN_PATH,
     KeyValue,
 )
+from catenet.chain.params import ConsensusParams
 from catenet.types.application import InitChain, Query, ValidatorUpdate
 from support.apps import MemoryState, block
 
