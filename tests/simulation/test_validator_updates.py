@@ -4,6 +4,8 @@ from base64 import b64encode
 from functools import partial
 from itertools import groupby, pairwise
 
+import pytest
+
 from catenet.apps.kv import KeyValue, parse_update
 from catenet.chain.block import Block
 from catenet.chain.keys import PublicKey
@@ -66,6 +68,7 @@ def commit_one(town: Town, tx: bytes) -> int:
     return chain.head
 
 
+@pytest.mark.slow
 def test_powers_change_at_each_of_many_heights() -> None:
     town = Town()
     town.start()
@@ -84,6 +87,7 @@ def test_powers_change_at_each_of_many_heights() -> None:
     assert longest >= 10, changes
 
 
+@pytest.mark.slow
 def test_a_validator_leaves_follows_the_chain_and_comes_back() -> None:
     town = Town()
     town.start()
