@@ -33,6 +33,8 @@ class PeerState:
     verifications: TokenBucket
     """Signatures it may make us verify."""
     linked: bool = False
+    linked_us: int = 0
+    """Since when the link is up."""
     heard_us: int | None = None
     status: Status | None = None
     """The newest."""

@@ -74,7 +74,7 @@ def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
 
 
 def try_open(ctx: Context) -> None:
-    """Let the waiting signatures go when two thirds have answered, or after a while all in reach."""
+    """Let the waiting signatures go when two thirds have answered, or after a while all in reach that speak."""
     gate = ctx.gate
     if gate.rejoining is not None:
         _try_rejoin(ctx, gate.rejoining)
@@ -94,10 +94,15 @@ def _answered(ctx: Context) -> bool:
     own = 0 if hs.index is None else members[hs.index].power
     if hs.validators.two_thirds(own + sum([m.power for m in members if m.address in gate.answered])):
         return True
-    if ctx.now.mono_us - gate.started_us < ctx.config.first_signature_wait_us or not gate.answered:
+    wait_us = ctx.config.first_signature_wait_us
+    if ctx.now.mono_us - gate.started_us < wait_us or not gate.answered:
         return False
-    linked = [peer for peer in ctx.linked() if hs.validators.index_of(peer) is not None]
-    return bool(linked) and all(peer in gate.answered for peer in linked)
+    # A link that was up for so long and brought no answer leads to somebody who keeps silent on purpose.
+    return all(
+        peer in gate.answered or ctx.now.mono_us - ctx.peer(peer).linked_us >= wait_us
+        for peer in ctx.linked()
+        if hs.validators.index_of(peer) is not None
+    )
 
 
 def _try_rejoin(ctx: Context, answers: dict[Address, int]) -> None:

@@ -208,6 +208,7 @@ class Consensus:
         state = ctx.peer(peer)
         state.linked = up
         if up:
+            state.linked_us = ctx.now.mono_us
             if ctx.active:
                 liveness.send_status(ctx, peer)
             return
