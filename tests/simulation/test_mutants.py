@@ -25,6 +25,7 @@ STORM = SimulationConfig(
     partition_every_us=2_000_000,
     crashes=2,
     aimed_crashes=6,
+    lock_crashes=2,
     submissions=30,
 )
 SEEDS = 40

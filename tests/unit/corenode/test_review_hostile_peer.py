@@ -70,7 +70,7 @@ class Scene:
             host.link(LIAR, up=True)
         network.end_chaos()
         clients.start(self.honest)
-        clients.trickle()
+        clients.calm(self.honest)
         self.key = SimulatedKey.of(LIAR)
         self.me = self.key.public.address
         self.frames = 0
@@ -375,7 +375,7 @@ MAKERS: Sequence[Callable[[Scene, Host], Message]] = (
 @pytest.mark.parametrize("seed", range(3))
 def test_24_nothing_that_a_peer_says_stops_a_node(seed: int) -> None:
     scene = Scene(seed)
-    for _ in range(60):
+    for _ in range(80):
         scene.attack(8)
         scene.pass_time(50_000)
     head = min(host.chain.head for host in scene.honest)

@@ -74,7 +74,7 @@ def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
 
 
 def try_open(ctx: Context) -> None:
-    """Let the waiting signatures go when two thirds have answered, or after a while all in reach that speak."""
+    """Let the waiting signatures go when two thirds have answered, or after a while all that speak."""
     gate = ctx.gate
     if gate.rejoining is not None:
         _try_rejoin(ctx, gate.rejoining)

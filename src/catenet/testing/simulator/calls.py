@@ -41,6 +41,14 @@ class Party(Protocol):
         """Take an event."""
         ...
 
+    def finds(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Return what the node really answers to a fetch."""
+        ...
+
+    def serves(self, run: BlocksReceived) -> BlocksReceived | None:
+        """Return what the node really serves of its blocks; None: nothing."""
+        ...
+
 
 class Calls:
     """All calls under way."""
@@ -49,18 +57,22 @@ class Calls:
         self._schedule = schedule
         self._network = network
         self._parties: Sequence[Party] = ()
-        self._by_address: dict[bytes, Party] = {}
         self._answers: dict[tuple[int, int], Callable[[Sequence[Found]], None]] = {}
         self._numbers = 0
 
     def start(self, parties: Sequence[Party]) -> None:
         """Learn who there is."""
         self._parties = parties
-        self._by_address = {party.address: party for party in parties}
+
+    def _party(self, asker: Party, address: bytes) -> Party:
+        """Return the process that an address is for the asker: that which it is connected to, if any."""
+        named = [party for party in self._parties if party.address == address]
+        connected = self._network.connected(asker.index)
+        return next((party for party in named if party.index in connected), named[0])
 
     def fetch(self, asker: Party, effect: Fetch) -> None:
         """Carry a fetch to the peer, and its answer back."""
-        peer = self._by_address[effect.peer]
+        peer = self._party(asker, effect.peer)
         finish = self._once(
             asker, lambda failed: FetchEnded(request=effect.request, peer=effect.peer, failed=failed)
         )
@@ -90,11 +102,11 @@ class Calls:
         """A node's answer to a fetch leaves it."""
         send = self._answers.pop((answerer.index, effect.request), None)
         if send is not None:
-            send(effect.found)
+            send(answerer.finds(effect.found))
 
     def blocks(self, asker: Party, effect: RequestBlocks) -> None:
         """Serve stored blocks from the peer's store, in runs; each run may be lost, then the call fails."""
-        peer = self._by_address[effect.peer]
+        peer = self._party(asker, effect.peer)
         finish = self._once(
             asker, lambda failed: BlocksEnded(request=effect.request, peer=effect.peer, failed=failed)
         )
@@ -110,17 +122,18 @@ class Calls:
 
     def _serve_run(self, asker: Party, peer: Party, effect: RequestBlocks, first: int, last: int) -> None:
         stored = [block for height in range(first, last + 1) if (block := peer.chain.block(height))]
-        event = BlocksReceived(
+        run = BlocksReceived(
             request=effect.request,
             peer=effect.peer,
             first=first,
             blocks=[block.raw for block in stored],
             commit=stored[-1].commit.encode() if stored else b"",
         )
-        life = asker.life
-        self._network.carry(
-            peer.index, asker.index, lambda: asker.handle(event) if asker.life == life else None
-        )
+        event, life = peer.serves(run), asker.life
+        if event is not None:
+            self._network.carry(
+                peer.index, asker.index, lambda: asker.handle(event) if asker.life == life else None
+            )
 
     def _once(self, asker: Party, end: Callable[[bool], Event]) -> Callable[[bool], None]:
         """Return what ends a call of this life of the asker, the first time only."""

@@ -4,7 +4,7 @@ A crash takes back what was not flushed; a restart brings it again from the jour
 behind the application, as in production, where a block is stored before the application commits it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -128,9 +128,20 @@ class ChainStore:
 
     def crash(self, chooser: Chooser) -> None:
         """Take back some of what was not flushed."""
-        keep = chooser.between(self._flushed, self.head)
-        del self._heights[keep:]
-        self._flushed = keep
+        self.cut(chooser.between(self._flushed, self.head))
+
+    def cut(self, keep: int) -> None:
+        """Take back all above a height."""
+        self._put(self._heights[:keep])
+
+    def back_up(self) -> Callable[[], None]:
+        """Return what brings back the chain of now."""
+        heights = list(self._heights)
+        return lambda: self._put(heights)
+
+    def _put(self, heights: Sequence[Height]) -> None:
+        self._heights = list(heights)
+        self._flushed = len(heights)
         self._index, self._by_hash, self._evidence = {}, {}, set()
         for kept in self._heights:
             self._enter(kept)
@@ -187,6 +198,16 @@ class MemoryState:
             _apply(self._values, changes)
         self._height = self._height_after(keep)
         self.flush()
+
+    def back_up(self) -> Callable[[], None]:
+        """Return what brings back the state of now."""
+        values, height = dict(self._values), self._height
+
+        def restore() -> None:
+            self._values, self._height = dict(values), height
+            self.flush()
+
+        return restore
 
     def _height_after(self, count: int) -> int:
         return self._pending[count - 1][0] if count else self._durable_height

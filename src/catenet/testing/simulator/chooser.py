@@ -1,30 +1,58 @@
-"""The one source of chance. Nothing here knows what is being chosen."""
+"""The one source of chance: a seed, a list of choices made before, or Hypothesis.
 
-from collections.abc import Sequence
+Nothing here knows what is being chosen. 0 is always the dullest choice: nothing lost, no delay, the first.
+"""
+
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
 T = TypeVar("T")
 
+Source = Callable[[int], int]
+"""Given n, a number from 0 to n - 1."""
+
 _SCALE = 1 << 20
 
 
-class Chooser:
-    """Chooses from a seed; every choice is one call of `choose`."""
+def seeded(seed: int) -> Source:
+    """Return the source of a seed: equal seeds give equal numbers on every machine."""
+    return Random(seed).randrange
 
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+
+def replayed(choices: Sequence[int]) -> Source:
+    """Return a source that repeats choices; one that does not fit, and all after the last, are 0."""
+    left = iter(choices)
+
+    def source(n: int) -> int:
+        choice = next(left, 0)
+        return choice if choice < n else 0
+
+    return source
+
+
+class Chooser:
+    """Makes choices from one source; every choice is one call of `choose`."""
+
+    def __init__(self, source: int | Source, *, record: bool = False) -> None:
+        """`source`: a seed, or a function such as `replayed` gives. `record` keeps what was chosen."""
+        self._source = seeded(source) if isinstance(source, int) else source
         self.choices = 0
         """How many choices were made."""
+        self.made: list[int] | None = [] if record else None
+        """The choices, in order, when they are recorded."""
 
     def choose(self, n: int) -> int:
         """Return a number from 0 to n - 1."""
         self.choices += 1
-        return self._random.randrange(n)
+        choice = self._source(n)
+        if self.made is not None:
+            self.made.append(choice)
+        return choice
 
     def chance(self, p: float) -> bool:
         """Return True with probability `p`."""
-        return p > 0 and self.choose(_SCALE) < p * _SCALE
+        return p > 0 and self.choose(_SCALE) >= (1 - p) * _SCALE
 
     def between(self, low: int, high: int) -> int:
         """Return a number from `low` to `high`, both included."""
@@ -36,6 +64,6 @@ class Chooser:
 
     def tail(self, typical: int, longest: int) -> int:
         """Return a delay: mostly around `typical`, one in sixteen anywhere up to `longest`."""
-        if self.choose(16) == 0:
+        if self.choose(16) == 15:
             return self.between(typical, max(typical, longest))
         return self.between(typical // 2, typical + typical // 2)

@@ -52,6 +52,7 @@ class Clients:
         self._monitor = monitor
         self._doors: Sequence[Door] = ()
         self._tickets: dict[int, _Submission] = {}
+        self._unfinished: dict[int, _Submission] = {}
         self._last_ticket = 0
         self._open = 0
         self.submitted = 0
@@ -76,13 +77,16 @@ class Clients:
             level = Level.REPLICATED if self._chooser.chance(0.8) else Level.ACCEPTED
             submission = _Submission(tuple(dict.fromkeys(txs)), level)
             self._open += 1
+            self._unfinished[number] = submission
             delay_us = self._chooser.choose(max(1, self._config.chaos_us))
             self._schedule.after(delay_us, self._sender(submission))
 
     def _power_change(self) -> bytes:
         """Return a transaction that gives a validator another power from two heights later on."""
         key = SimulatedKey.of(self._chooser.choose(self._config.validators)).public
-        return b"val=ed25519!%b!%d" % (b64encode(key.data), self._chooser.between(8, 12))
+        # With traitors no power falls: theirs must stay below a third whatever is committed.
+        least = 10 if self._config.traitors else 8
+        return b"val=ed25519!%b!%d" % (b64encode(key.data), self._chooser.between(least, 12))
 
     def _sender(self, submission: _Submission) -> Callable[[], None]:
         return lambda: self._send(submission)
@@ -106,11 +110,18 @@ class Clients:
             Submitted(ticket=self._last_ticket, client=client, txs=submission.txs, level=submission.level)
         )
 
-    def trickle(self) -> None:
-        """From here on hand in one transaction after the other; nobody waits for them."""
+    def calm(self, doors: Sequence[Door]) -> None:
+        """Chaos is over: from here on clients know whom they can trust, and all ask once more."""
+        self._doors = doors
+        for submission in self._unfinished.values():
+            self._send(submission)
+        self._trickle()
+
+    def _trickle(self) -> None:
+        """Hand in one transaction after the other; nobody waits for them."""
         door = self._chooser.pick(self._doors)
         self._hand_in(door, _Submission((b"trickle=%d" % self._last_ticket,), Level.ACCEPTED))
-        self._schedule.after(TRICKLE_US, self.trickle)
+        self._schedule.after(TRICKLE_US, self._trickle)
 
     def acknowledged(self, effect: Acknowledge) -> None:
         """A node answered. A refused transaction is not promised, whatever the reason."""

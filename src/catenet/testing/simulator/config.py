@@ -34,19 +34,35 @@ class SimulationConfig:
     """Planned crashes while there is chaos, at any moment."""
     aimed_crashes: int = 2
     """Crashes right after a signature, before it is on disk."""
+    lock_crashes: int = 0
+    """Crashes of all nodes, each within a few fsyncs of the first lock of a height."""
     total_crash: bool = False
     """One crash of all nodes at once."""
     down_us: int = 2_000_000
     """How long a crashed node stays down at most, while there is chaos."""
+    disk_failures: int = 0
+    """How often one machine's disk refuses a write; its node stops and is started again."""
+    lost_journals: int = 0
+    """How often the same machine loses its journal in a crash; the guard's file stays."""
+    restored_backups: int = 0
+    """How often the same machine's home is replaced by an old copy of itself."""
     fsync_us: int = 2_000
     execute_us: int = 1_000
     """One call of the application."""
     clock_skew_us: int = 200_000
     """Clocks differ by up to this."""
+    clock_drift_ppm: int = 0
+    """Clocks run faster or slower by up to this."""
+    clock_steps: int = 0
+    """How often an honest node's wall clock is set, by up to an hour either way."""
+    rejections: float = 0.0
+    """How often one honest node's application answers ProcessProposal by chance, while there is chaos."""
     submissions: int = 40
     """Submissions of clients while there is chaos, one to five transactions each."""
     power_changes: float = 0.0
     """How often a submission also changes a validator's power."""
+    traitors: tuple[str, ...] = ()
+    """Names out of `catenet.testing.traitors.TRAITORS`; who they are is chosen, never node 0."""
     events_max: int = 400_000
     """More events than this are a run without end."""
 
@@ -58,7 +74,7 @@ class Report:
     seed: int
     events: int
     heights: tuple[int, ...]
-    """Final height of each node."""
+    """Final height of each honest node."""
     rounds_max: int
     """Highest round in which a block was decided."""
     submitted: int
@@ -72,6 +88,8 @@ class Report:
     """From the end of chaos until every node had gained its heights."""
     digest: str
     """Hash over all that happened, in order: equal for equal seeds."""
+    reached: dict[str, int] = field(default_factory=dict)
+    """How often the run came to each of the hard cases (`reached.Reached`)."""
     penalties: dict[str, int] = field(default_factory=dict)
     """How often honest nodes blamed each other, by reason."""
     notices: dict[str, int] = field(default_factory=dict)

@@ -66,6 +66,10 @@ class Disk:
             if group.guard is not None:
                 self.guard = group.guard
 
+    def lose_journal(self) -> None:
+        """Lose every record; the guard's slot stays. The node is down."""
+        self.records = []
+
     def crash(self) -> None:
         """Lose power: any prefix of the records being written is kept, the slot at best after all of them."""
         records = [record for group in self._writing for record in group.records]

@@ -22,6 +22,7 @@ from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
+from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.keys import SimulatedKey, verify
@@ -34,7 +35,8 @@ from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.ids import Address
-from catenet.types.records import Record, VoteRecord
+from catenet.types.messages import Found, Message
+from catenet.types.records import Record, RejoinRecord, VoteRecord
 from catenet.wire.convert import decode_frame, encode_frame
 from catenet.wire.records import decode_record, encode_record
 
@@ -62,15 +64,19 @@ class World:
 
 
 class Host:
-    """One validator, over all its lives."""
+    """One process of a validator, over all its lives."""
 
-    def __init__(self, world: World, index: int) -> None:
+    def __init__(
+        self, world: World, index: int, *, conduct: Conduct | None = None, identity: int | None = None
+    ) -> None:
+        """`conduct` makes it a traitor. `identity`: whose key it has, when it is not the `index`-th."""
         config, chooser = world.config, world.chooser
         self.index = index
         self.life = 0
         self.alive = False
         self.crashes = 0
-        self.key = SimulatedKey.of(index)
+        self.conduct = conduct
+        self.key = SimulatedKey.of(index if identity is None else identity)
         self.address = self.key.public.address
         self.chain = ChainStore()
         self.state = MemoryState()
@@ -78,12 +84,13 @@ class Host:
         self._world = world
         self._worker = Worker(world.schedule, chooser, config.execute_us)
         self._skew_ns = chooser.between(-config.clock_skew_us, config.clock_skew_us) * 1000
+        self._drift_ppm = chooser.between(-config.clock_drift_ppm, config.clock_drift_ppm)
         self._boot_us = 0
         self._timers: dict[TimerKey, int] = {}
         self._timer_count = 0
         self._answers: deque[Event] = deque()
-        self.on_next_signature: Callable[[], None] | None = None
-        """Called once, when the guard signs next: crashes are aimed by it."""
+        self.on_signature: Callable[[Vote | Proposal], bool] | None = None
+        """Called when the guard signs, until it answers True: crashes are aimed by it."""
 
     # Lives.
 
@@ -102,6 +109,8 @@ class Host:
         records = self._read_journal()
         self._core = self._restore(records)
         world.network.set_alive(self.index, alive=True)
+        if self.conduct is not None:
+            self.conduct.begin()
         self.handle(events.Started())
 
     def _read_journal(self) -> list[Record]:
@@ -110,18 +119,25 @@ class Host:
         records = [decode_record(data) for data in self.disk.records]
         votes = [record.vote for record in records if isinstance(record, VoteRecord)]
         state = GuardState.decode(self.disk.guard or b"")
+        lost = state.height > 0 and not records
+        if lost:
+            # The lock is not known any more: nothing is signed up to the height of the guard.
+            barred = RejoinRecord(height=state.height)
+            records.append(barred)
+            self._outbox.append(encode_record(barred))
         last = state.vote()
         if last is not None and last not in votes:
-            lost = VoteRecord(vote=last)
-            records.append(lost)
-            self._outbox.append(encode_record(lost))
+            again = VoteRecord(vote=last)
+            records.append(again)
+            self._outbox.append(encode_record(again))
         for vote in votes:
             state = raised(state, vote, chain_id)
         journals = self._world.monitor.journals
-        journals.opened(self.address)
+        journals.opened(self.address, lost=lost)
         for record in records:
             journals.appended(self.address, record)
-        self._signer = Signer(key=self.key, chain_id=chain_id, state=state, rejoin_height=0)
+        rejoin = max((r.height for r in records if isinstance(r, RejoinRecord)), default=0)
+        self._signer = Signer(key=self.key, chain_id=chain_id, state=state, rejoin_height=rejoin)
         return records
 
     def _restore(self, records: Sequence[Record]) -> Node:
@@ -146,6 +162,8 @@ class Host:
         self.alive = False
         self.life += 1
         self.crashes += 1
+        if self.conduct is None:
+            self._world.monitor.reached("crashes")
         self._world.monitor.note(f"{self._world.schedule.now_us} {self.index} crash")
         self.disk.crash()
         self.chain.crash(chooser)
@@ -158,7 +176,31 @@ class Host:
     def now(self) -> Instant:
         """Return this node's idea of the time."""
         now_us = self._world.schedule.now_us
-        return Instant(mono_us=now_us - self._boot_us, wall_ns=EPOCH_NS + now_us * 1000 + self._skew_ns)
+        mono_us = now_us - self._boot_us
+        if self._drift_ppm:
+            mono_us += mono_us * self._drift_ppm // 1_000_000
+            now_us += now_us * self._drift_ppm // 1_000_000
+        return Instant(mono_us=mono_us, wall_ns=EPOCH_NS + now_us * 1000 + self._skew_ns)
+
+    def distrusted(self) -> None:
+        """Have the monitor expect contradictions of this node."""
+        self._world.monitor.distrust(self.address)
+
+    def set_clock(self, step_ns: int) -> None:
+        """Set the wall clock forward or back."""
+        self._skew_ns += step_ns
+
+    def back_up(self) -> Callable[[], None]:
+        """Copy the home, as an operator does; return what puts the copy back while the node is down."""
+        records, guard = list(self.disk.records), self.disk.guard
+        restore_chain, restore_state = self.chain.back_up(), self.state.back_up()
+
+        def restore() -> None:
+            self.disk.records, self.disk.guard = list(records), guard
+            restore_chain()
+            restore_state()
+
+        return restore
 
     def submit(self, event: events.Submitted) -> None:
         """Take a submission of a client."""
@@ -175,6 +217,8 @@ class Host:
             for effect in self._core.handle(event, self.now()):
                 self._perform(effect)
         self._outbox.end_turn()
+        if self.conduct is not None:
+            self.conduct.acted()
 
     def link(self, peer: int, *, up: bool) -> None:
         """Learn that a connection came up or went down."""
@@ -209,6 +253,7 @@ class Host:
             case effects.Fetch():
                 world.calls.fetch(self, effect)
             case effects.RequestBlocks():
+                world.monitor.reached("syncs")
                 world.calls.blocks(self, effect)
             case effects.Overload():
                 world.clients.overloaded(effect)
@@ -227,32 +272,45 @@ class Host:
         for effect in released:
             match effect:
                 case effects.Broadcast(message=message):
-                    self._world.monitor.leaves(self.address, message)
-                    frame = encode_frame(0, [message])
-                    for peer in self._world.network.connected(self.index):
-                        self._carry(peer, frame)
+                    self._speak(self._peers(), message)
                 case effects.Send(peer=address, message=message):
-                    self._world.monitor.leaves(self.address, message)
-                    for peer in self._world.network.connected(self.index):
-                        if self._world.hosts[peer].address == address:
-                            self._carry(peer, encode_frame(0, [message]))
+                    hosts = self._world.hosts
+                    self._speak([peer for peer in self._peers() if hosts[peer].address == address], message)
                 case effects.Answer():
                     self._world.calls.answered(self, effect)
                 case effects.Acknowledge():
-                    self._world.clients.acknowledged(effect)
+                    # A traitor's promise is worth nothing: its clients go elsewhere after a while.
+                    if self.conduct is None:
+                        self._world.clients.acknowledged(effect)
                 case effects.CommitBlock():
                     self._commit(effect)
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
 
-    def _carry(self, peer: int, frame: bytes) -> None:
+    def _peers(self) -> Sequence[int]:
+        return self._world.network.connected(self.index)
+
+    def _speak(self, peers: Sequence[int], message: Message) -> None:
+        if self.conduct is not None:
+            for peer in peers:
+                for said in self.conduct.says(peer, message):
+                    self.carry(peer, encode_frame(0, [said]))
+            return
+        self._world.monitor.leaves(self.address, message)
+        frame = encode_frame(0, [message])
+        for peer in peers:
+            self.carry(peer, frame)
+
+    def carry(self, peer: int, frame: bytes) -> None:
+        """Put a frame on the link to a place."""
         target = self._world.hosts[peer]
         self._world.network.carry(self.index, peer, lambda: target.receive(self.address, frame))
 
     def receive(self, source: Address, frame: bytes) -> None:
         """Take a frame of a peer."""
         for message in decode_frame(frame).messages:
-            self.handle(events.Received(peer=source, message=message))
+            for heard in (message,) if self.conduct is None else self.conduct.hears(source, message):
+                self.handle(events.Received(peer=source, message=heard))
 
     def _set_timer(self, key: TimerKey, delay_us: int) -> None:
         self._timer_count += 1
@@ -270,9 +328,8 @@ class Host:
         answer = self._signer.sign(item, self._outbox.guard)
         if isinstance(answer, events.Signed):
             self._world.monitor.signed(self.address, answer.item)
-            aimed, self.on_next_signature = self.on_next_signature, None
-            if aimed is not None:
-                aimed()
+            if self.on_signature is not None and self.on_signature(answer.item):
+                self.on_signature = None
         # The answer belongs to the same turn: nothing may come between.
         self._answers.append(answer)
 
@@ -293,7 +350,7 @@ class Host:
                 )
             case effects.ProcessBlock(request=process):
                 run(
-                    lambda: app.process_proposal(process),
+                    lambda: app.process_proposal(process) and not self._rejects(),
                     lambda accepted: self._post(
                         events.Processed(height=process.height, block_hash=process.hash, accepted=accepted),
                         life,
@@ -306,6 +363,12 @@ class Host:
                 )
             case _:
                 assert_never(effect)
+
+    def _rejects(self) -> bool:
+        """Whether an application that is not deterministic says no this time; one node has it."""
+        world = self._world
+        fickle = self.index == 0 and world.network.chaos
+        return fickle and world.chooser.chance(world.config.rejections)
 
     def _commit(self, effect: effects.CommitBlock) -> None:
         world, life = self._world, self.life
@@ -320,3 +383,18 @@ class Host:
                 self.state.flush()
 
         self._worker.run(work, lambda _: self._post(events.Committed(height=effect.height), life))
+
+    # What others get from this node.
+
+    @property
+    def core(self) -> Node:
+        """The production core of this life."""
+        return self._core
+
+    def finds(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Return what this node really answers to a fetch."""
+        return found if self.conduct is None else self.conduct.finds(found)
+
+    def serves(self, run: events.BlocksReceived) -> events.BlocksReceived | None:
+        """Return what this node really serves of its blocks."""
+        return run if self.conduct is None else self.conduct.serves(run)

@@ -32,10 +32,18 @@ class Journals:
 
     def __init__(self) -> None:
         self._names: dict[Address, set[Name]] = {}
+        self._lost: set[Address] = set()
 
-    def opened(self, node: Address) -> None:
-        """A node begins a life; what its journal holds follows as `appended`."""
-        self._names[node] = set()
+    def opened(self, node: Address, *, lost: bool = False) -> None:
+        """A node begins a life; what its journal holds follows as `appended`.
+
+        A lost journal was there before: what left then was recorded, and may be said again by anybody.
+        """
+        if lost:
+            self._lost.add(node)
+        if node not in self._lost:
+            self._names[node] = set()
+        self._names.setdefault(node, set())
 
     def appended(self, node: Address, record: Record) -> None:
         """A record is in a node's journal, or about to be."""

@@ -1,14 +1,16 @@
 """The invariants of consensus.md 10.2, checked whenever a node signs, appends, or lets something leave.
 
-The monitor sees all nodes at once and holds no part of any. It raises `Violation`.
+The monitor sees all nodes at once and holds no part of any. It raises `Violation`. What traitors do is not
+judged; what they signed counts where it is asked whether a polka or an end of a round can exist.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import NoReturn
 
 from catenet.chain.commit import BlockID, Commit, Flag
+from catenet.chain.encoding import message_field
+from catenet.chain.evidence import decode_list
 from catenet.chain.light import InvalidCommit, verify_commit
 from catenet.chain.state import ChainState
 from catenet.chain.validators import ValidatorSet
@@ -16,10 +18,12 @@ from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.testing.simulator.config import Violation
 from catenet.testing.simulator.journals import Journals
 from catenet.testing.simulator.keys import verify
+from catenet.testing.simulator.reached import Reached
 from catenet.types.effects import CommitBlock
-from catenet.types.ids import TxId
+from catenet.types.ids import Address, TxId
 from catenet.types.messages import (
     BatchMessage,
+    CommittedBlock,
     EvidenceMessage,
     Message,
     ProposalMessage,
@@ -31,19 +35,18 @@ Step = tuple[int, int, int]
 """(height, round, type)."""
 
 
-@dataclass(slots=True)
-class Signed:
-    """What was signed in one step, by anyone."""
-
-    ids: dict[bytes, BlockID] = field(default_factory=dict)
-    """Address -> what it signed, the last one: before a crash an earlier one may never have left."""
+Signed = dict[Address, dict[BlockID, None]]
+"""What was signed in one step, by address. Of the honest only the last: one before a crash may never have
+left. Of traitors all."""
 
 
 class Monitor:
     """What must hold between all nodes, always."""
 
-    def __init__(self, genesis: ChainState) -> None:
+    def __init__(self, genesis: ChainState, traitors: Collection[Address] = ()) -> None:
         self._chain_id = genesis.chain_id
+        self._traitors = set(traitors)
+        self.reached = Reached()
         self._sets: dict[int, ValidatorSet] = {genesis.height: genesis.validators}
         self._decided: dict[int, BlockID] = {}
         self._signed: dict[Step, Signed] = {}
@@ -59,6 +62,13 @@ class Monitor:
         self.notices: dict[str, int] = {}
         self.penalties: dict[str, int] = {}
         self._trace = sha256()
+
+    def distrust(self, node: Address) -> None:
+        """A node may contradict itself from here on: it runs from an old copy of its home.
+
+        Its peers warn it of votes that they have seen; nobody can warn it of one that is still on its way.
+        """
+        self._traitors.add(node)
 
     def note(self, text: str) -> None:
         """Add a line to the run's digest."""
@@ -84,18 +94,23 @@ class Monitor:
 
     def signed(self, address: bytes, item: Vote | Proposal) -> None:
         """A guard signed: 4 (no precommit without polka), 5 (locks are kept), 16 (no round without end)."""
+        if address in self._traitors:
+            if isinstance(item, Vote):
+                step = (item.height, item.round, int(item.type))
+                self._signed.setdefault(step, {}).setdefault(address, {})[item.block_id] = None
+            return
+        self._entered(address, item.height, item.round)
+        self.reached.signed(address, item, self._locks.get(address))
         if isinstance(item, Proposal):
-            self._entered(address, item.height, item.round)
             return
         step = (item.height, item.round, int(item.type))
-        self._entered(address, item.height, item.round)
         if item.type is VoteType.PRECOMMIT and not item.is_nil:
             prevotes = (item.height, item.round, int(VoteType.PREVOTE))
             if not _two(self._sets[item.height], self._power(prevotes, item.block_id)):
                 self._fail(address, f"4: precommits {_say(item)} although no polka for it was signed")
         if item.type is VoteType.PREVOTE and not item.is_nil:
             self._keeps_lock(address, item)
-        self._signed.setdefault(step, Signed()).ids[address] = item.block_id
+        self._signed.setdefault(step, {})[address] = {item.block_id: None}
 
     def _keeps_lock(self, address: bytes, vote: Vote) -> None:
         lock = self._locks.get(address)
@@ -117,15 +132,17 @@ class Monitor:
 
     def _power(self, step: Step, block_id: BlockID | None) -> int:
         members = self._sets[step[0]]
-        voted = self._signed.get(step, Signed()).ids
+        voted = self._signed.get(step, {})
         return sum(
             validator.power
             for validator in members.validators
-            if validator.address in voted and (block_id is None or voted[validator.address] == block_id)
+            if validator.address in voted and (block_id is None or block_id in voted[validator.address])
         )
 
     def leaves(self, node: bytes, message: Message) -> None:
         """A message leaves a node: 3 (no double signing), 8 (nobody honest is accused), 9 (its records)."""
+        if node in self._traitors:
+            return
         match message:
             case BatchMessage(batch=batch):
                 if self.journals.lacks_batch(node, batch):
@@ -139,8 +156,12 @@ class Monitor:
                 self._proposal(node, proposal)
                 for vote in pol.votes if pol else ():
                     self._vote(node, vote)
-            case EvidenceMessage():
-                self._fail(node, "8: accuses an honest validator of a duplicate vote")
+            case CommittedBlock():
+                self.reached("catch_ups")
+            case EvidenceMessage(evidence=evidence):
+                for piece in decode_list(message_field(1, evidence)):
+                    if piece.vote_a.address not in self._traitors:
+                        self._fail(node, "8: accuses an honest validator of a duplicate vote")
             case _:
                 pass
 
@@ -155,11 +176,13 @@ class Monitor:
         member = None if members is None else members.by_address(vote.address)
         if member is None or not verify(member.public_key, vote.sign_bytes(self._chain_id), vote.signature):
             self._fail(node, f"sends a vote that nobody signed: {_say(vote)}")
+        self._verified.add(seen)
+        if vote.address in self._traitors:
+            return
         step = (vote.height, vote.round, int(vote.type))
         first = self._released.setdefault((vote.address, step), vote.block_id)
         if first != vote.block_id:
             self._fail(vote.address, f"3: signed both {first} and {vote.block_id} at {step}")
-        self._verified.add(seen)
         if vote.type is VoteType.PRECOMMIT and not vote.is_nil:
             # A lock counts from the moment at which others may know of it: a crash before takes it back.
             lock = self._locks.get(vote.address)
@@ -174,6 +197,8 @@ class Monitor:
         sign_bytes = proposal.sign_bytes(self._chain_id)
         if not verify(proposer.public_key, sign_bytes, proposal.signature):
             self._fail(node, f"sends a proposal that its proposer did not sign: {proposal}")
+        if proposer.address in self._traitors:
+            return
         if proposer.address == node and self.journals.lacks_proposal(node, proposal):
             self._fail(node, f"9: {proposal} leaves and is not in the journal")
         step = (proposal.height, proposal.round, int(VoteType.PROPOSAL))
@@ -187,6 +212,8 @@ class Monitor:
 
     def commits(self, node: bytes, effect: CommitBlock) -> None:
         """A node commits a block: 1 (agreement), 2 (its commit verifies), 11 (submitted, at most once)."""
+        if node in self._traitors:
+            return
         first = self._decided.setdefault(effect.height, effect.block_id)
         if first != effect.block_id:
             self._fail(node, f"1: two blocks at height {effect.height}: {first} and {effect.block_id}")
@@ -195,6 +222,11 @@ class Monitor:
         members = self._sets[effect.height]
         self._check_commit(node, members, effect)
         self._sets.setdefault(effect.height + 1, effect.state.validators)
+        self.reached.decided(
+            effect.height,
+            tuple(effect.block.evidence),
+            set_changed=bool(effect.outcome.validator_updates),
+        )
         self.rounds_max = max(self.rounds_max, effect.commit.round)
         for tx_id in effect.tx_ids:
             if tx_id not in self._submitted:
@@ -220,13 +252,16 @@ class Monitor:
 
     def penalised(self, node: bytes, peer: bytes, reason: str, *, disconnect: bool) -> None:
         """A node blames a peer: an honest one is never cut off."""
+        if node in self._traitors:
+            return
         self.penalties[reason] = self.penalties.get(reason, 0) + 1
-        if disconnect:
+        if disconnect and peer not in self._traitors:
             self._fail(node, f"8: cuts off honest {peer.hex()[:8]}: {reason}")
 
     def halted(self, node: bytes, reason: str) -> None:
-        """A node stops for good: with honest nodes only, none may."""
-        self._fail(node, f"halts: {reason}")
+        """A node stops for good: no honest one may while traitors have less than a third of the power."""
+        if node not in self._traitors:
+            self._fail(node, f"halts: {reason}")
 
     def _fail(self, node: bytes, text: str) -> NoReturn:
         raise Violation(f"node {node.hex()[:8]}: {text}")

@@ -23,18 +23,23 @@ NOTICE_US = 1_000_000
 class Network:
     """Who can reach whom at the moment, and how long it takes."""
 
-    def __init__(self, schedule: Schedule, chooser: Chooser, config: SimulationConfig) -> None:
+    def __init__(
+        self, schedule: Schedule, chooser: Chooser, config: SimulationConfig, *, places: int = 0
+    ) -> None:
+        """`places`: how many processes there are, when a validator has more than one."""
         self._schedule = schedule
         self._chooser = chooser
         self._config = config
-        self._nodes = range(config.validators)
+        self._size = size = max(places, config.validators)
+        self._nodes = range(size)
         self.chaos = True
-        self._alive = [False] * config.validators
-        self._groups = [0] * config.validators
+        self._alive = [False] * size
+        self._groups = [0] * size
         self._deaf: tuple[int, int] | None = None
         self._broken = self._choose_broken()
-        self._connected = [[False] * config.validators for _ in self._nodes]
-        self._last_arrival = [[0] * config.validators for _ in self._nodes]
+        self._cut: dict[tuple[int, int], None] = {}
+        self._connected = [[False] * size for _ in self._nodes]
+        self._last_arrival = [[0] * size for _ in self._nodes]
         self._on_link: LinkHandler = lambda node, peer, up: None
         if config.partition_every_us:
             self._later_repartition()
@@ -52,13 +57,24 @@ class Network:
         """A node started or died: its peers notice."""
         self._alive[node] = alive
         if not alive:
-            self._connected[node] = [False] * self._config.validators
+            self._connected[node] = [False] * self._size
         self._notice()
+
+    def set_open(self, a: int, b: int, *, open: bool) -> None:
+        """Open or cut one link for good: one of its ends wants it so."""
+        pair = (min(a, b), max(a, b))
+        if open:
+            self._cut.pop(pair, None)
+        else:
+            self._cut[pair] = None
+        for node, peer in ((a, b), (b, a)):
+            if self._alive[node]:
+                self._look(node, peer)
 
     def end_chaos(self) -> None:
         """From here on only broken links stay, and delays are bounded."""
         self.chaos = False
-        self._groups = [0] * self._config.validators
+        self._groups = [0] * self._size
         self._deaf = None
         self._notice()
 
@@ -71,6 +87,7 @@ class Network:
             and self._groups[source] == self._groups[target]
             and (source, target) != self._deaf
             and pair not in self._broken
+            and pair not in self._cut
         )
 
     def connected(self, node: int) -> list[int]:
@@ -109,17 +126,14 @@ class Network:
         if not self.chaos:
             return
         self._deaf = None
-        self._groups = [0] * self._config.validators
+        self._groups = [0] * self._size
         match self._chooser.choose(4):
-            case 0:
+            case 3:
                 self._groups = [self._chooser.choose(2) for _ in self._nodes]
             case 1:
-                self._groups[self._chooser.choose(self._config.validators)] = 1
+                self._groups[self._chooser.choose(self._size)] = 1
             case 2:
-                self._deaf = (
-                    self._chooser.choose(self._config.validators),
-                    self._chooser.choose(self._config.validators),
-                )
+                self._deaf = (self._chooser.choose(self._size), self._chooser.choose(self._size))
             case _:
                 pass
         self._notice()

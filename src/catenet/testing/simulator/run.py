@@ -1,31 +1,41 @@
 """`run(seed, config) -> Report`: one schedule from start to the end of the calm, or a `Violation`."""
 
-from functools import partial
-
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.state import ChainState
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
+from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.config import Report, SimulationConfig, Violation
+from catenet.testing.simulator.faults import Faults
+from catenet.testing.simulator.hand import OwnHand
 from catenet.testing.simulator.host import EPOCH_NS, Host, World
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.traitors import TRAITORS
 
 SETTLE_US = 100_000
 """How often the run looks whether it has reached its goal."""
 
 
-def run(seed: int, config: SimulationConfig | None = None) -> Report:
-    """Run one schedule. Raises `Violation`, whose text names the seed."""
-    simulation = Simulation(seed, config or SimulationConfig())
+FAULTS = (ArithmeticError, AttributeError, AssertionError, LookupError, TypeError, ValueError)
+"""What a bug in a core raises. A `Violation` is an AssertionError, too."""
+
+
+def run(seed: int, config: SimulationConfig | None = None, *, chooser: Chooser | None = None) -> Report:
+    """Run one schedule. Raises `Violation`, whose text names the seed.
+
+    `chooser` replaces the one of the seed: to replay choices, or to let Hypothesis make them.
+    """
+    simulation = Simulation(seed, config or SimulationConfig(), chooser)
     try:
         return simulation.run()
-    except Violation as violation:
+    except FAULTS as fault:
         at_s = simulation.schedule.now_us / 1e6
-        raise Violation(f"seed {seed} at {at_s:.3f} s, {simulation.config}: {violation}") from violation
+        said = str(fault) if isinstance(fault, Violation) else f"an exception leaves a core: {fault!r}"
+        raise Violation(f"seed {seed} at {at_s:.3f} s, {simulation.config}: {said}") from fault
 
 
 def make_genesis(config: SimulationConfig) -> Genesis:
@@ -42,14 +52,17 @@ def make_genesis(config: SimulationConfig) -> Genesis:
 class Simulation:
     """One run: all nodes, and the plan of what goes wrong."""
 
-    def __init__(self, seed: int, config: SimulationConfig) -> None:
+    def __init__(self, seed: int, config: SimulationConfig, chooser: Chooser | None = None) -> None:
         self.seed = seed
         self.config = config
         self.schedule = Schedule()
-        self._chooser = Chooser(seed)
+        self._chooser = chooser or Chooser(seed)
         genesis = make_genesis(config)
-        self._monitor = Monitor(ChainState.genesis(genesis))
-        self._network = Network(self.schedule, self._chooser, config)
+        conducts = self._choose_traitors()
+        places = config.validators + sum(conduct.twins - 1 for conduct in conducts.values())
+        addresses = [SimulatedKey.of(index).public.address for index in conducts]
+        self._monitor = Monitor(ChainState.genesis(genesis), addresses)
+        self._network = Network(self.schedule, self._chooser, config, places=places)
         calls = Calls(self.schedule, self._network)
         self._clients = Clients(self.schedule, self._chooser, config, self._monitor)
         self._hosts: list[Host] = []
@@ -64,9 +77,26 @@ class Simulation:
             genesis=genesis,
             hosts=self._hosts,
         )
-        self._hosts.extend(Host(world, index) for index in range(config.validators))
+        for index in range(config.validators):
+            self._hosts.append(Host(world, index, conduct=conducts.get(index)))
+        for identity, conduct in conducts.items():
+            for _ in range(conduct.twins - 1):
+                twin = type(conduct)()
+                self._hosts.append(Host(world, len(self._hosts), conduct=twin, identity=identity))
+        for host in self._hosts:
+            if host.conduct is not None:
+                host.conduct.hand = OwnHand(world, host)
+        self._honest = [host for host in self._hosts if host.conduct is None]
         calls.start(self._hosts)
+        self._faults = Faults(
+            self.schedule, self._chooser, config, self._hosts, going_on=lambda: self._network.chaos
+        )
         self._events = 0
+
+    def _choose_traitors(self) -> dict[int, Conduct]:
+        """Return who lies, and how; node 0 never does: it keeps the others connected."""
+        left = list(range(1, self.config.validators))
+        return {left.pop(self._chooser.choose(len(left))): TRAITORS[name]() for name in self.config.traitors}
 
     def run(self) -> Report:
         """Start everybody, let chaos reign, then watch the recovery."""
@@ -74,7 +104,7 @@ class Simulation:
         for host in self._hosts:
             host.start()
         self._clients.start(self._hosts)
-        self._plan_crashes()
+        self._faults.plan()
         self._until(self.config.chaos_us)
         goal = self._end_chaos()
         deadline = self.config.chaos_us + self.config.calm_us
@@ -93,65 +123,29 @@ class Simulation:
             if self._events > self.config.events_max:
                 raise Violation(f"more than {self.config.events_max} events: a run without end")
 
-    # Faults.
-
-    def _plan_crashes(self) -> None:
-        chooser, config = self._chooser, self.config
-        for _ in range(config.crashes):
-            crash = partial(self._crash, chooser.pick(self._hosts))
-            self.schedule.after(chooser.choose(config.chaos_us), crash)
-        for _ in range(config.aimed_crashes):
-            aim = partial(self._aim, chooser.pick(self._hosts))
-            self.schedule.after(chooser.choose(config.chaos_us), aim)
-        if config.total_crash:
-            self.schedule.after(chooser.choose(config.chaos_us), self._crash_all)
-
-    def _aim(self, victim: Host) -> None:
-        """Crash right after the next signature, within about one fsync of it."""
-
-        def after_signature() -> None:
-            delay = self._chooser.choose(2 * self.config.fsync_us)
-            self.schedule.after(delay, lambda: self._crash(victim))
-
-        victim.on_next_signature = after_signature
-
-    def _crash_all(self) -> None:
-        for host in self._hosts:
-            self._crash(host)
-
-    def _crash(self, victim: Host) -> None:
-        if not victim.alive or not self._network.chaos:
-            return
-        victim.crash()
-        self.schedule.after(self._chooser.choose(self.config.down_us) + 1, lambda: self._restart(victim))
-
-    def _restart(self, victim: Host) -> None:
-        if not victim.alive:
-            victim.start()
-
     # The end.
 
     def _end_chaos(self) -> int:
         """Heal everything; return the height that everybody must reach."""
         self._network.end_chaos()
         for host in self._hosts:
-            self._restart(host)
-        self._clients.trickle()
-        return max(host.chain.head for host in self._hosts) + self.config.heights
+            self._faults.restart(host)
+        self._clients.calm(self._honest)
+        return max(host.chain.head for host in self._honest) + self.config.heights
 
     def _recovered(self, goal: int) -> bool:
         """14: everybody gained heights; 10: what was promised is on everybody's chain."""
         return (
-            all(host.chain.head >= goal for host in self._hosts)
+            all(host.chain.head >= goal for host in self._honest)
             and self._clients.waiting == 0
             and all(
                 len(host.chain.locate(list(self._monitor.replicated))) == len(self._monitor.replicated)
-                for host in self._hosts
+                for host in self._honest
             )
         )
 
     def _stall(self, goal: int) -> str:
-        heights = [host.chain.head for host in self._hosts]
+        heights = [host.chain.head for host in self._honest]
         lost = [tx for tx_id, tx in self._monitor.replicated.items() if tx_id not in self._monitor.committed]
         if any(height < goal for height in heights):
             return f"14: stalled at heights {heights}, all should be at {goal}"
@@ -160,16 +154,17 @@ class Simulation:
         return f"10: {self._clients.waiting} submissions without an answer, or not on every node"
 
     def _report(self, recovery_us: int) -> Report:
-        newest = max(host.chain.head for host in self._hosts)
-        states = {host.state.height: host.state.digest() for host in self._hosts}
-        for host in self._hosts:
+        newest = max(host.chain.head for host in self._honest)
+        states = {host.state.height: host.state.digest() for host in self._honest}
+        for host in self._honest:
             if states[host.state.height] != host.state.digest():
                 raise Violation(f"12: application states differ at height {host.state.height}")
         self._monitor.note(f"end {newest} {self.schedule.now_us} {self._chooser.choices}")
         return Report(
             seed=self.seed,
             events=self._events,
-            heights=tuple(host.chain.head for host in self._hosts),
+            heights=tuple(host.chain.head for host in self._honest),
+            reached=dict(self._monitor.reached.counts()),
             rounds_max=self._monitor.rounds_max,
             submitted=self._clients.submitted,
             replicated=len(self._monitor.replicated),
