@@ -7,7 +7,7 @@ frames, the application and its handshake. What lives here pretends to be the lo
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from catenet.apps.kv import KeyValue
 from catenet.chain.genesis import Genesis
@@ -21,7 +21,6 @@ from catenet.node.signer import Signer
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.chooser import Chooser
-from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.keys import SimulatedKey, verify
@@ -30,10 +29,12 @@ from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.schedule import Schedule
 from catenet.testing.simulator.worker import Worker
 from catenet.types import effects, events
+from catenet.types.application import Application
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.ids import Address
+from catenet.types.ports import StateStore
 from catenet.types.records import Record, VoteRecord
 from catenet.wire.convert import decode_frame, encode_frame
 from catenet.wire.records import decode_record, encode_record
@@ -43,6 +44,23 @@ FLUSH = 0.3
 
 EPOCH_NS = 1_700_000_000 * 10**9
 """Wall time at the start of every run."""
+
+
+class Clients(Protocol):
+    """Who handed transactions in, as nodes see it."""
+
+    def acknowledged(self, effect: effects.Acknowledge) -> None:
+        """Learn how far a submission came."""
+        ...
+
+    def overloaded(self, effect: effects.Overload) -> None:
+        """Learn that a submission was refused as a whole."""
+        ...
+
+
+def key_value(index: int, store: StateStore) -> Application:
+    """Return the application of a node when a run names no other."""
+    return KeyValue(store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +77,8 @@ class World:
     genesis: Genesis
     hosts: "Sequence[Host]"
     """Filled after the world is made; the order is that of the indices."""
+    application: Callable[[int, StateStore], Application] = key_value
+    """Makes the application of the node with an index, at each of its starts."""
 
 
 class Host:
@@ -98,7 +118,7 @@ class Host:
         self._outbox = Outbox()
         self._outbox.start(write=self.disk.write, release=self._release)
         self.disk.open(self._outbox.on_durable)
-        self._app = KeyValue(self.state)
+        self._app = world.application(self.index, self.state)
         records = self._read_journal()
         self._core = self._restore(records)
         world.network.set_alive(self.index, alive=True)
@@ -152,6 +172,14 @@ class Host:
         self.state.crash(chooser, self.chain.head)
         self._worker.crash()
         self._world.network.set_alive(self.index, alive=False)
+
+    def slow_down(self, call_us: int) -> None:
+        """Let one call of the application take so long from here on."""
+        self._worker.call_us = call_us
+
+    def set_clock(self, ahead_us: int) -> None:
+        """Let this node's wall clock be ahead of true time, or behind it, from here on."""
+        self._skew_ns = ahead_us * 1000
 
     # Events.
 
