@@ -12,9 +12,10 @@ from catenet.chain.encoding import message_field
 from catenet.chain.evidence import decode_list
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.node import Node
-from catenet.testing.simulator.host import Host, World
+from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
+from catenet.testing.simulator.world import World
 from catenet.types.application import BlockOutcome, FinalizeBlock, Misbehavior
 from catenet.types.effects import Broadcast, Effect, Send
 from catenet.types.messages import EvidenceMessage, Message, ProposalMessage, VoteMessage, VoteSet

@@ -8,21 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from catenet.chain.state import ChainState
-from catenet.testing.simulator.calls import Calls
+from catenet.testing.simulator import town
 from catenet.testing.simulator.chooser import Chooser
-from catenet.testing.simulator.clients import Clients
-from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
-from catenet.testing.simulator.host import Host, World
+from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.monitor import Monitor
-from catenet.testing.simulator.network import Network
-from catenet.testing.simulator.run import make_genesis
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.town import CALM
+from catenet.testing.simulator.world import World
 from catenet.types.events import Level, Submitted
 
-CALM = SimulationConfig(
-    loss=0, duplication=0, partition_every_us=0, crashes=0, aimed_crashes=0, clock_skew_us=0, delay_us=2_000
-)
 DOWN_US = 300_000
 """How long a crashed node stays down."""
 
@@ -69,56 +64,22 @@ class PlannedDisk(Disk):
         self.hit()
 
 
-class Town:
-    """Four validators, a calm network and the clock."""
+class Town(town.Town):
+    """Validators whose disks lose power at planned records, and clients that do not wait."""
 
     def __init__(
         self,
         *,
-        seed: int = 1,
-        config: SimulationConfig = CALM,
-        host: type[Host] = Host,
-        monitor: type[Monitor] = Monitor,
+        host: Callable[[World, int], Host] = Host,
+        monitor: Callable[[ChainState], Monitor] = Monitor,
     ) -> None:
-        self.schedule = Schedule()
-        self.genesis = make_genesis(config)
-        self.monitor = monitor(ChainState.genesis(self.genesis))
-        chooser = Chooser(seed)
-        self.network = Network(self.schedule, chooser, config)
-        calls = Calls(self.schedule, self.network)
-        self.hosts: list[Host] = []
+        super().__init__(host=host, monitor=monitor)
         self.disks: list[PlannedDisk] = []
-        world = World(
-            config=config,
-            schedule=self.schedule,
-            chooser=chooser,
-            network=self.network,
-            calls=calls,
-            clients=Clients(self.schedule, chooser, config, self.monitor),
-            monitor=self.monitor,
-            genesis=self.genesis,
-            hosts=self.hosts,
-        )
-        for index in range(config.validators):
-            made = host(world, index)
-            disk = PlannedDisk(self.schedule, chooser, config.fsync_us)
+        for made in self.hosts:
+            disk = PlannedDisk(self.schedule, self.chooser, CALM.fsync_us)
             made.disk = disk
-            self.hosts.append(made)
             self.disks.append(disk)
-        calls.start(self.hosts)
-        self.network.end_chaos()
-        self.network.start(lambda node, peer, up: self.hosts[node].link(peer, up=up))
         self._tickets = 0
-
-    def start(self) -> None:
-        """Start everybody."""
-        for host in self.hosts:
-            host.start()
-
-    @property
-    def heights(self) -> list[int]:
-        """The newest final height of each node."""
-        return [host.chain.head for host in self.hosts]
 
     def submit(self, index: int, txs: Sequence[bytes]) -> None:
         """Hand transactions in at a node; one that is down loses them."""
@@ -147,10 +108,7 @@ class Town:
 
     def until(self, reached: Callable[[], bool], *, within_us: int = 20_000_000) -> None:
         """Go on until something holds."""
-        deadline = self.schedule.now_us + within_us
-        while not reached():
-            assert self.schedule.now_us < deadline, f"at heights {self.heights} after {within_us} us"
-            self.schedule.step()
+        assert self.reach(reached, within_us), f"at heights {self.heights} after {within_us} us"
 
     def grow(self, heights: int) -> None:
         """Go on until every node has gained so many heights above the highest one."""

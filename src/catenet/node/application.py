@@ -5,12 +5,15 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from catenet.apps.kv import KeyValue
 from catenet.types.application import Application
 from catenet.types.errors import InvalidInput
 from catenet.types.ports import StateStore
+
+Factory: TypeAlias = Callable[[], Application] | Callable[[StateStore], Application]
+"""Makes an application, with or without a state store. A subclass of `Application` is one."""
 
 
 def load_application(name: str, store: StateStore) -> Application:
@@ -39,6 +42,10 @@ def load_application(name: str, store: StateStore) -> Application:
     if not (isinstance(found, type) and issubclass(found, Application)):
         text = f'app = "{name}": {class_name} is no subclass of catenet.types.application.Application'
         raise InvalidInput(text)
-    wants_store = bool(inspect.signature(found).parameters)
-    make = cast("Callable[..., Application]", found)
-    return make(store) if wants_store else make()
+    return make_application(found, store)
+
+
+def make_application(factory: Factory, store: StateStore) -> Application:
+    """Return what a class or a function makes; if it takes an argument, that is its state store."""
+    make = cast("Callable[..., Application]", factory)
+    return make(store) if inspect.signature(factory).parameters else make()

@@ -20,11 +20,12 @@ from catenet.chain.state import ChainState
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
-from catenet.testing.simulator.host import EPOCH_NS, Host, World
+from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.run import make_genesis
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.world import EPOCH_NS, World
 from catenet.types import events, messages
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Batch, Compact, Inline, Pick, Ref, Segment

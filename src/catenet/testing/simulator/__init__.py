@@ -11,6 +11,7 @@
     clients       submissions and what they were promised
     monitor       the invariants, checked at each release of effects
     run           `run(seed, config) -> Report`
+    town          the same parts without chaos, for who plans each fault
 
 The same seed gives the same run, event by event, under any PYTHONHASHSEED: no file here walks through a set.
 """

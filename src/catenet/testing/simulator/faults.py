@@ -9,6 +9,7 @@ from functools import partial
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.config import SimulationConfig
+from catenet.testing.simulator.home import back_up
 from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.schedule import Schedule
 
@@ -117,7 +118,7 @@ class Faults:
 
     def _back_up(self, victim: Host) -> None:
         """Copy the whole home of a node, and put it back after a crash some time later."""
-        restore = victim.back_up()
+        restore = back_up(victim.disk, victim.chain, victim.state)
 
         def put_back() -> None:
             if victim.alive and self._going_on():
@@ -130,4 +131,4 @@ class Faults:
     def _step_clock(self, victim: Host) -> None:
         """Set a clock by up to an hour, either way."""
         if self._going_on():
-            victim.set_clock(self._chooser.between(-3_600, 3_600) * 10**9)
+            victim.set_clock(self._chooser.between(-3_600, 3_600) * 1_000_000)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from catenet.chain.vote import Proposal, Vote
 from catenet.core.node import Node
 from catenet.testing.simulator.chooser import Chooser
-from catenet.testing.simulator.host import Host, World
+from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
+from catenet.testing.simulator.world import World
 from catenet.types.clock import Instant
 from catenet.types.ids import Address
 from catenet.types.messages import Message

@@ -6,61 +6,32 @@ frames, the application and its handshake. What lives here pretends to be the lo
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
-from catenet.apps.kv import KeyValue
-from catenet.chain.genesis import Genesis
 from catenet.chain.vote import Proposal, Vote
 from catenet.core.config import CoreConfig
-from catenet.core.guard import GuardState, raised
 from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
-from catenet.node.signer import Signer
-from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
-from catenet.testing.simulator.chooser import Chooser
-from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.conduct import Conduct
-from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
+from catenet.testing.simulator.home import open_journal
 from catenet.testing.simulator.keys import SimulatedKey, verify
-from catenet.testing.simulator.monitor import Monitor
-from catenet.testing.simulator.network import Network
-from catenet.testing.simulator.schedule import Schedule
 from catenet.testing.simulator.worker import Worker
+from catenet.testing.simulator.world import EPOCH_NS, World
 from catenet.types import effects, events
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.ids import Address
 from catenet.types.messages import Found, Message
-from catenet.types.records import Record, RejoinRecord, VoteRecord
+from catenet.types.records import Record
 from catenet.wire.convert import decode_frame, encode_frame
-from catenet.wire.records import decode_record, encode_record
+from catenet.wire.records import encode_record
 
 FLUSH = 0.3
 """How often blocks and application state are flushed at a commit."""
-
-EPOCH_NS = 1_700_000_000 * 10**9
-"""Wall time at the start of every run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What all nodes of a run share."""
-
-    config: SimulationConfig
-    schedule: Schedule
-    chooser: Chooser
-    network: Network
-    calls: Calls
-    clients: Clients
-    monitor: Monitor
-    genesis: Genesis
-    hosts: "Sequence[Host]"
-    """Filled after the world is made; the order is that of the indices."""
 
 
 class Host:
@@ -105,40 +76,19 @@ class Host:
         self._outbox = Outbox()
         self._outbox.start(write=self.disk.write, release=self._release)
         self.disk.open(self._outbox.on_durable)
-        self._app = KeyValue(self.state)
-        records = self._read_journal()
+        self._app = world.application(self.index, self.state)
+        records, self._signer = open_journal(
+            self.disk,
+            self._outbox,
+            key=self.key,
+            chain_id=world.genesis.chain_id,
+            journals=world.monitor.journals,
+        )
         self._core = self._restore(records)
         world.network.set_alive(self.index, alive=True)
         if self.conduct is not None:
             self.conduct.begin()
         self.handle(events.Started())
-
-    def _read_journal(self) -> list[Record]:
-        """Read journal and guard, and bring them to agree (consensus.md 4, restart step 3)."""
-        chain_id = self._world.genesis.chain_id
-        records = [decode_record(data) for data in self.disk.records]
-        votes = [record.vote for record in records if isinstance(record, VoteRecord)]
-        state = GuardState.decode(self.disk.guard or b"")
-        lost = state.height > 0 and not records
-        if lost:
-            # The lock is not known any more: nothing is signed up to the height of the guard.
-            barred = RejoinRecord(height=state.height)
-            records.append(barred)
-            self._outbox.append(encode_record(barred))
-        last = state.vote()
-        if last is not None and last not in votes:
-            again = VoteRecord(vote=last)
-            records.append(again)
-            self._outbox.append(encode_record(again))
-        for vote in votes:
-            state = raised(state, vote, chain_id)
-        journals = self._world.monitor.journals
-        journals.opened(self.address, lost=lost)
-        for record in records:
-            journals.appended(self.address, record)
-        rejoin = max((r.height for r in records if isinstance(r, RejoinRecord)), default=0)
-        self._signer = Signer(key=self.key, chain_id=chain_id, state=state, rejoin_height=rejoin)
-        return records
 
     def _restore(self, records: Sequence[Record]) -> Node:
         state = shake_hands(self._app, self._world.genesis, self.chain)
@@ -171,6 +121,18 @@ class Host:
         self._worker.crash()
         self._world.network.set_alive(self.index, alive=False)
 
+    def slow_down(self, call_us: int) -> None:
+        """Let one call of the application take so long from here on."""
+        self._worker.call_us = call_us
+
+    def set_clock(self, ahead_us: int) -> None:
+        """Let this node's wall clock be ahead of true time, or behind it, from here on."""
+        self._skew_ns = ahead_us * 1000
+
+    def distrusted(self) -> None:
+        """Have the monitor expect contradictions of this node."""
+        self._world.monitor.distrust(self.address)
+
     # Events.
 
     def now(self) -> Instant:
@@ -181,26 +143,6 @@ class Host:
             mono_us += mono_us * self._drift_ppm // 1_000_000
             now_us += now_us * self._drift_ppm // 1_000_000
         return Instant(mono_us=mono_us, wall_ns=EPOCH_NS + now_us * 1000 + self._skew_ns)
-
-    def distrusted(self) -> None:
-        """Have the monitor expect contradictions of this node."""
-        self._world.monitor.distrust(self.address)
-
-    def set_clock(self, step_ns: int) -> None:
-        """Set the wall clock forward or back."""
-        self._skew_ns += step_ns
-
-    def back_up(self) -> Callable[[], None]:
-        """Copy the home, as an operator does; return what puts the copy back while the node is down."""
-        records, guard = list(self.disk.records), self.disk.guard
-        restore_chain, restore_state = self.chain.back_up(), self.state.back_up()
-
-        def restore() -> None:
-            self.disk.records, self.disk.guard = list(records), guard
-            restore_chain()
-            restore_state()
-
-        return restore
 
     def submit(self, event: events.Submitted) -> None:
         """Take a submission of a client."""

@@ -4,7 +4,7 @@ It carries anything as an action of the receiver; what messages say is none of i
 deaf one way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.config import SimulationConfig
@@ -33,6 +33,7 @@ class Network:
         self._size = size = max(places, config.validators)
         self._nodes = range(size)
         self.chaos = True
+        self._loss = config.loss
         self._alive = [False] * size
         self._groups = [0] * size
         self._deaf: tuple[int, int] | None = None
@@ -74,9 +75,19 @@ class Network:
     def end_chaos(self) -> None:
         """From here on only broken links stay, and delays are bounded."""
         self.chaos = False
+        self._loss = 0.0
         self._groups = [0] * self._size
         self._deaf = None
         self._notice()
+
+    def split(self, groups: Sequence[int]) -> None:
+        """Cut every link between nodes of different groups: one number for each node."""
+        self._groups = list(groups)
+        self._notice()
+
+    def lose(self, share: float) -> None:
+        """Let this share of all frames be lost from here on."""
+        self._loss = share
 
     def reaches(self, source: int, target: int) -> bool:
         """Whether what `source` sends can arrive at `target`."""
@@ -98,7 +109,7 @@ class Network:
         """Carry one frame: `arrive` happens once, twice or never. False when it was lost at once."""
         if not (self._connected[source][target] and self.reaches(source, target)):
             return False
-        if self.chaos and self._chooser.chance(self._config.loss):
+        if self._chooser.chance(self._loss):
             return False
         self._schedule.after(self._delay(source, target), lambda: self._arrive(source, target, arrive))
         if self.chaos and self._chooser.chance(self._config.duplication):

@@ -9,11 +9,12 @@ from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.config import Report, SimulationConfig, Violation
 from catenet.testing.simulator.faults import Faults
 from catenet.testing.simulator.hand import OwnHand
-from catenet.testing.simulator.host import EPOCH_NS, Host, World
+from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.world import EPOCH_NS, World
 from catenet.testing.traitors import TRAITORS
 
 SETTLE_US = 100_000

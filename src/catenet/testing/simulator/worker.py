@@ -15,7 +15,8 @@ class Worker:
     def __init__(self, schedule: Schedule, chooser: Chooser, call_us: int) -> None:
         self._schedule = schedule
         self._chooser = chooser
-        self._call_us = call_us
+        self.call_us = call_us
+        """How long one call typically takes."""
         self._free_us = 0
         self._life = 0
 
@@ -23,7 +24,7 @@ class Worker:
         """Have a call made when its turn comes; `done` takes its answer, unless there was a crash before."""
         life = self._life
         start_us = max(self._free_us, self._schedule.now_us)
-        self._free_us = start_us + self._chooser.tail(self._call_us, 20 * self._call_us)
+        self._free_us = start_us + self._chooser.tail(self.call_us, 20 * self.call_us)
 
         def finish() -> None:
             if life == self._life:
