@@ -21,6 +21,11 @@ COMMANDS = {
     "query": ("catenet.cli.reading", "query", "Read the application's committed state."),
     "import": ("catenet.cli.importing", "import_command", "Send the rows of a file as transactions."),
     "demo": ("catenet.cli.demo", "demo", "Order real flight records while a validator is killed."),
+    "simulate": (
+        "catenet.cli.simulate",
+        "simulate",
+        "Run the core under faults and traitors, in virtual time.",
+    ),
     "repair": ("catenet.cli.repair", "repair", "Cut a damaged journal down to what is valid."),
     "config": ("catenet.cli.config", "config", "Show the configuration and where it comes from."),
 }

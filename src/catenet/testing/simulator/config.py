@@ -7,6 +7,10 @@ class Violation(AssertionError):
     """An invariant does not hold: the seed in the text replays the run."""
 
 
+class Stall(Violation):
+    """Somebody made no progress although nothing hinders it any more, or a promise was not kept in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationConfig:
     """One kind of schedule: chaos until `chaos_us`, then calm, in which everybody must gain heights."""

@@ -6,7 +6,7 @@ from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.conduct import Conduct
-from catenet.testing.simulator.config import Report, SimulationConfig, Violation
+from catenet.testing.simulator.config import Report, SimulationConfig, Stall, Violation
 from catenet.testing.simulator.faults import Faults
 from catenet.testing.simulator.hand import OwnHand
 from catenet.testing.simulator.host import Host
@@ -36,7 +36,8 @@ def run(seed: int, config: SimulationConfig | None = None, *, chooser: Chooser |
     except FAULTS as fault:
         at_s = simulation.schedule.now_us / 1e6
         said = str(fault) if isinstance(fault, Violation) else f"an exception leaves a core: {fault!r}"
-        raise Violation(f"seed {seed} at {at_s:.3f} s, {simulation.config}: {said}") from fault
+        kind = Stall if isinstance(fault, Stall) else Violation
+        raise kind(f"seed {seed} at {at_s:.3f} s, {simulation.config}: {said}") from fault
 
 
 def make_genesis(config: SimulationConfig) -> Genesis:
@@ -111,7 +112,7 @@ class Simulation:
         deadline = self.config.chaos_us + self.config.calm_us
         while not self._recovered(goal):
             if self.schedule.now_us >= deadline:
-                raise Violation(self._stall(goal))
+                raise Stall(self._stall(goal))
             self._until(self.schedule.now_us + SETTLE_US)
         return self._report(self.schedule.now_us - self.config.chaos_us)
 
