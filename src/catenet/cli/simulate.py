@@ -10,6 +10,7 @@ from catenet.cli.shape import CHECK_FAILED, OK, Command, Group
 
 if TYPE_CHECKING:
     from catenet.testing.campaign import Campaign, Outcome
+    from catenet.testing.mutants.hunt import Hunt
 
 
 @click.group(
@@ -121,3 +122,52 @@ def replay(seed: int, as_json: bool) -> int:
     )
     emit(value, text, as_json=as_json)
     return CHECK_FAILED if outcome.fault else OK
+
+
+@simulate.command(
+    cls=Command,
+    examples=["catenet simulate mutants --json", "catenet simulate mutants no-status lock-not-restored"],
+    next_step="catenet simulate run --seeds 1000",
+)
+@click.argument("names", nargs=-1)
+@click.option(
+    "--budget", default=3_000, show_default=True, type=click.IntRange(1), help="Schedules for each at most."
+)
+@click.option(
+    "--jobs", default=0, type=click.IntRange(0, 256), help="Processes; 0: one a core.  [default: 0]"
+)
+@json_option
+def mutants(names: tuple[str, ...], budget: int, jobs: int, as_json: bool) -> int:
+    """Plant one fault after the other, and run schedules until each is found: so the simulator can fail.
+
+    Fails (exit 4) when a fault is not found within its budget.
+    """
+    from catenet.testing.mutants import MUTANTS
+    from catenet.testing.mutants.hunt import hunts
+
+    unknown = [name for name in names if name not in MUTANTS]
+    if unknown:
+        raise click.UsageError(f"no planted fault is called {unknown[0]!r}; there are: {', '.join(MUTANTS)}")
+    progress, found = Progress(len(names) or len(MUTANTS), "planted faults"), 0
+
+    def on_hunt(hunt: "Hunt") -> None:
+        nonlocal found
+        found += 1
+        progress.update(found)
+
+    done = hunts(names or tuple(MUTANTS), budget, jobs=jobs, on_hunt=on_hunt)
+    progress.close()
+    value = [{"name": h.name, "killed": h.killed, "seeds": h.seeds, "by": h.by} for h in done]
+    rows = [
+        [
+            h.name,
+            MUTANTS[h.name].rule,
+            f"invariant {h.by}" if h.killed else "NOT FOUND",
+            f"{h.seeds} schedules",
+        ]
+        for h in done
+    ]
+    left = sum(not h.killed for h in done)
+    summary = f"{len(done) - left} of {len(done)} planted faults were found"
+    emit({"mutants": value}, f"{table(rows)}\n{summary}", as_json=as_json)
+    return CHECK_FAILED if left else OK

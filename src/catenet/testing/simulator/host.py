@@ -268,6 +268,8 @@ class Host:
 
     def _sign(self, item: Vote | Proposal) -> None:
         answer = self._signer.sign(item, self._outbox.guard)
+        if isinstance(answer, events.Refused):
+            self._world.monitor.refused(self.address, answer.reason)
         if isinstance(answer, events.Signed):
             self._world.monitor.signed(self.address, answer.item)
             if self.on_signature is not None and self.on_signature(answer.item):

@@ -13,6 +13,7 @@ from catenet.chain.encoding import message_field
 from catenet.chain.evidence import decode_list
 from catenet.chain.light import InvalidCommit, verify_commit
 from catenet.chain.state import ChainState
+from catenet.chain.time import median_time
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.testing.simulator.config import Violation
@@ -52,6 +53,8 @@ class Monitor:
         self._signed: dict[Step, Signed] = {}
         self._released: dict[tuple[bytes, Step], BlockID] = {}
         self._verified: set[tuple[bytes, bytes]] = set()
+        self._times: dict[int, int] = {}
+        self._timed: set[int] = set()
         self._tx_heights: dict[TxId, int] = {}
         self._submitted: set[TxId] = set()
         self.replicated: dict[TxId, bytes] = {}
@@ -139,6 +142,11 @@ class Monitor:
             if validator.address in voted and (block_id is None or block_id in voted[validator.address])
         )
 
+    def refused(self, address: bytes, reason: str) -> None:
+        """A guard refused: it is the last barrier, so a core that comes to it has contradicted itself (3)."""
+        if address not in self._traitors:
+            self._fail(address, f"3: its guard refuses: {reason}")
+
     def leaves(self, node: bytes, message: Message) -> None:
         """A message leaves a node: 3 (no double signing), 8 (nobody honest is accused), 9 (its records)."""
         if node in self._traitors:
@@ -221,6 +229,7 @@ class Monitor:
             self._fail(node, f"9: commits height {effect.height}, whose outcome is not in the journal")
         members = self._sets[effect.height]
         self._check_commit(node, members, effect)
+        self._check_time(node, effect)
         self._sets.setdefault(effect.height + 1, effect.state.validators)
         self.reached.decided(
             effect.height,
@@ -245,6 +254,18 @@ class Monitor:
             self._fail(node, f"2: the commit of height {effect.height}: {error}")
         if not _two(members, eligible_power(members, effect.commit, effect.block.header.time_ns)):
             self._fail(node, f"2: the commit of height {effect.height} rests on votes older than the block")
+
+    def _check_time(self, node: bytes, effect: CommitBlock) -> None:
+        """Block time is the median of the last commit, and rises (7): worked out once per block."""
+        block, height = effect.block, effect.height
+        if self._times.setdefault(height, block.header.time_ns) != block.header.time_ns:
+            self._fail(node, f"7: block {height} has another time than elsewhere")
+        before, last_members = self._times.get(height - 1), self._sets.get(height - 1)
+        if before is None or last_members is None or height in self._timed:
+            return
+        self._timed.add(height)
+        if not before < block.header.time_ns == median_time(block.last_commit, last_members):
+            self._fail(node, f"7: the time of block {height} is not the median of its last commit")
 
     def notice(self, name: str) -> None:
         """Count what a node tells its operator."""
