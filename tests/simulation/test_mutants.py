@@ -55,10 +55,10 @@ def test_every_mutant_has_a_name_a_rule_and_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("fault", "by"),
     [
-        ("seed 1 at 2 s, C(events_max=4): node 4fe7eb48: 4: precommits precommit for x", "4"),
-        ("seed 1 at 2 s, C(events_max=4): 14: stalled at heights [1]", "14"),
-        ("seed 1 at 2 s, C(events_max=4): node 4fe7eb48: halts: no", "halts"),
-        ("seed 1 at 2 s, C(events_max=4): an exception leaves a core: KeyError(3)", "exception"),
+        ("seed 1 at 2 s (loss=4): node 4fe7eb48: 4: precommits precommit for x", "4"),
+        ("seed 1 at 2 s (loss=4): 14: stalled at heights [1]", "14"),
+        ("seed 1 at 2 s (loss=4): node 4fe7eb48: halts: no", "halts"),
+        ("seed 1 at 2 s (loss=4): an exception leaves a core: KeyError(3)", "exception"),
     ],
 )
 def test_a_fault_names_its_invariant(fault: str, by: str) -> None:

@@ -1,6 +1,10 @@
 """`catenet simulate`: schedules of faults through the production core, in virtual time, from seeds."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +15,10 @@ from catenet.cli.shape import CHECK_FAILED, OK, Command, Group
 if TYPE_CHECKING:
     from catenet.testing.campaign import Campaign, Outcome
     from catenet.testing.mutants.hunt import Hunt
+    from catenet.testing.simulator.config import SimulationConfig
+    from catenet.testing.simulator.story import Story
+
+mutant_option = click.option("--mutant", metavar="NAME", help="With this planted fault in place.")
 
 
 @click.group(
@@ -95,33 +103,150 @@ def _text(result: "Campaign") -> str:
 
 @simulate.command(
     cls=Command,
-    examples=["catenet simulate replay 4711", "catenet simulate replay 4711 --json"],
-    next_step="catenet simulate run --seeds 1000",
+    examples=[
+        "catenet simulate replay 4711",
+        "catenet simulate replay 4711 --story",
+        "catenet simulate replay found.json --html found.html",
+    ],
+    next_step="catenet simulate shrink SEED",
 )
-@click.argument("seed", type=click.IntRange(0))
+@click.argument("schedule")
+@mutant_option
+@click.option("--story", "tell", is_flag=True, help="Write what happened, one line each.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a sequence diagram.")
 @json_option
-def replay(seed: int, as_json: bool) -> int:
-    """Run one schedule again. The digest covers all that happened: it is the same on every machine."""
-    from catenet.testing.campaign import outcome_of
+def replay(schedule: str, mutant: str | None, tell: bool, html: Path | None, as_json: bool) -> int:
+    """Run one schedule again: a seed of the campaign, or a file of `simulate shrink`.
+
+    The digest covers all that happened: it is the same on every machine. Fails (exit 4) when an invariant
+    is broken.
+    """
+    from catenet.testing.diagram import as_html, as_text
+    from catenet.testing.simulator.story import Story
+
+    story = Story()
+    with _bent(mutant):
+        done = _replay(schedule, story, aimed=mutant is not None)
+    if html is not None:
+        page = as_html(story.lines, title=f"Schedule {schedule}", fault=done.fault, nodes=done.nodes)
+        html.write_text(page, encoding="utf-8")
+        say(f"sequence diagram: {html}")
+    lines = {"lines": as_text(story.lines).splitlines()} if tell else {}
+    value: dict[str, object] = {
+        "schedule": schedule,
+        "digest": done.digest,
+        "events": done.events,
+        "reached": done.reached,
+        "fault": done.fault,
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        **lines,
+    }
+    text = f"{as_text(story.lines)}\n" if tell else ""
+    text += f"schedule {schedule}  {len(done.nodes)} nodes: {', '.join(done.nodes)}\n"
+    text += f"fault: {done.fault}" if done.fault else f"{done.events:,} events  digest {done.digest}"
+    emit(value, text, as_json=as_json)
+    return CHECK_FAILED if done.fault else OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replayed:
+    nodes: list[str]
+    digest: str
+    events: int
+    reached: dict[str, int]
+    fault: str
+
+
+def _replay(schedule: str, story: "Story", *, aimed: bool) -> _Replayed:
+    from catenet.testing.simulator.chooser import Chooser, replayed
+    from catenet.testing.simulator.config import Violation
+    from catenet.testing.simulator.run import Simulation, run
+
+    seed, config, choices = _schedule(schedule, aimed=aimed)
+    chooser = Chooser(seed) if choices is None else Chooser(replayed(choices))
+    probe = Chooser(seed) if choices is None else Chooser(replayed(choices))
+    nodes = Simulation(seed, config, probe).names()
+    try:
+        report = run(seed, config, chooser=chooser, story=story)
+    except Violation as violation:
+        return _Replayed(nodes=nodes, digest="", events=0, reached={}, fault=str(violation))
+    return _Replayed(
+        nodes=nodes, digest=report.digest, events=report.events, reached=report.reached, fault=""
+    )
+
+
+def _schedule(schedule: str, *, aimed: bool) -> "tuple[int, SimulationConfig, Sequence[int] | None]":
+    """Read what names a schedule: a seed, or a file of `simulate shrink`."""
+    from catenet.testing.mutants.hunt import hunting_schedule
+    from catenet.testing.shrink import Found
     from catenet.testing.simulator.profile import schedule_of
 
-    outcome = outcome_of(seed)
+    if schedule.isdecimal():
+        seed = int(schedule)
+        return seed, hunting_schedule(seed) if aimed else schedule_of(seed), None
+    path = Path(schedule)
+    if not path.is_file():
+        raise click.UsageError(f"{schedule!r} is neither a seed (a number from 0 on) nor a file of `shrink`")
+    found = Found.from_json(path.read_text(encoding="utf-8"))
+    return found.seed, found.config, found.choices
+
+
+@contextmanager
+def _bent(mutant: str | None) -> Iterator[None]:
+    """Have a planted fault in place, when one is named."""
+    from catenet.testing.mutants import MUTANTS
+    from catenet.testing.mutants.bend import Bend
+
+    if mutant is not None and mutant not in MUTANTS:
+        raise click.UsageError(f"no planted fault is called {mutant!r}; there are: {', '.join(MUTANTS)}")
+    with Bend() as bend:
+        if mutant is not None:
+            MUTANTS[mutant].bend(bend)
+        yield
+
+
+@simulate.command(
+    cls=Command,
+    examples=["catenet simulate shrink 4711 --out found.json"],
+    next_step="catenet simulate replay found.json --html found.html",
+)
+@click.argument("schedule")
+@mutant_option
+@click.option(
+    "--runs", default=400, show_default=True, type=click.IntRange(1), help="Schedules to try at most."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep the smaller schedule.")
+@json_option
+def shrink(schedule: str, mutant: str | None, runs: int, out: Path | None, as_json: bool) -> int:
+    """Make a failing schedule small: fewer faults and nodes, duller choices, the same invariant broken.
+
+    Fails (exit 4) when the schedule breaks nothing.
+    """
+    from catenet.testing.shrink import Found, Shrink, find, replay
+
+    seed, config, choices = _schedule(schedule, aimed=mutant is not None)
+    with _bent(mutant):
+        if choices is None:
+            found = find(seed, config)
+        else:
+            found = replay(Found(seed=seed, config=config, choices=choices, fault=""))
+        if found is None:
+            say(f"error: schedule {schedule} breaks no invariant; take a seed that `simulate run` names")
+            return CHECK_FAILED
+        small = Shrink(found, runs=runs, on_step=lambda best: say(f"{best.size} choices left")).run()
+    if out is not None:
+        out.write_text(small.to_json(), encoding="utf-8")
+        say(f"kept: {out}")
     value: dict[str, object] = {
-        "seed": seed,
-        "digest": outcome.digest,
-        "events": outcome.events,
-        "reached": dict(outcome.reached),
-        "fault": outcome.fault,
-        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "invariant": small.invariant,
+        "fault": small.fault,
+        "choices_before": found.size,
+        "choices": small.size,
+        "runs": small.runs,
     }
-    config = schedule_of(seed)
-    traitors = ", ".join(config.traitors) or "none"
-    text = f"seed {seed}  {config.validators} validators  traitors: {traitors}\n"
-    text += (
-        f"fault: {outcome.fault}" if outcome.fault else f"{outcome.events:,} events  digest {outcome.digest}"
-    )
+    text = f"{found.size} choices became {small.size} in {small.runs} runs\n{small.fault}"
     emit(value, text, as_json=as_json)
-    return CHECK_FAILED if outcome.fault else OK
+    return OK
 
 
 @simulate.command(

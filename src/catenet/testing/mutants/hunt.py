@@ -68,8 +68,8 @@ def hunt(name: str, budget: int) -> Hunt:
 
 def invariant_of(fault: str) -> str:
     """Return the number of the invariant that a violation names, or what it is about."""
-    said = fault.rpartition("events_max=")[2]
-    number = re.search(r"(?:\): |node [0-9a-f]{8}: )(\d+): ", said)
+    said = fault.partition("): ")[2]
+    number = re.match(r"(?:node [0-9a-f]{8}: )?(\d+): ", said)
     if number:
         return number.group(1)
     return next((word for word in ("halts", "exception", "nobody signed") if word in said), "other")

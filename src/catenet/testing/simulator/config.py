@@ -1,6 +1,9 @@
 """What a schedule is made of, and what a run reports. Plain values."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from catenet.types.errors import InvalidInput
 
 
 class Violation(AssertionError):
@@ -69,6 +72,32 @@ class SimulationConfig:
     """Names out of `catenet.testing.traitors.TRAITORS`; who they are is chosen, never node 0."""
     events_max: int = 400_000
     """More events than this are a run without end."""
+
+
+DEFAULTS: Mapping[str, object] = {
+    each.name: getattr(SimulationConfig(), each.name) for each in fields(SimulationConfig)
+}
+
+
+def describe(config: SimulationConfig) -> str:
+    """Return what a schedule has that is not the default."""
+    return ", ".join(
+        [
+            f"{name}={getattr(config, name)}"
+            for name, usual in DEFAULTS.items()
+            if getattr(config, name) != usual
+        ]
+    )
+
+
+def with_changes(config: SimulationConfig, changes: Mapping[str, object]) -> SimulationConfig:
+    """Return a configuration with some fields changed; raises `InvalidInput` for what does not fit."""
+    for name, value in changes.items():
+        if name not in DEFAULTS:
+            raise InvalidInput(f"a schedule has no {name!r}")
+        if type(value) is not type(DEFAULTS[name]):
+            raise InvalidInput(f"{name} of a schedule cannot be {value!r}")
+    return replace(config, **changes)  # type: ignore[arg-type]  # each was compared with its field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

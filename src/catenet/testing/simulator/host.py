@@ -24,7 +24,6 @@ from catenet.types import effects, events
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
-from catenet.types.ids import Address
 from catenet.types.messages import Found, Message
 from catenet.types.records import Record
 from catenet.wire.convert import decode_frame, encode_frame
@@ -85,6 +84,7 @@ class Host:
             journals=world.monitor.journals,
         )
         self._core = self._restore(records)
+        self._happened("starts")
         world.network.set_alive(self.index, alive=True)
         if self.conduct is not None:
             self.conduct.begin()
@@ -115,11 +115,16 @@ class Host:
         if self.conduct is None:
             self._world.monitor.reached("crashes")
         self._world.monitor.note(f"{self._world.schedule.now_us} {self.index} crash")
+        self._happened("crashes")
         self.disk.crash()
         self.chain.crash(chooser)
         self.state.crash(chooser, self.chain.head)
         self._worker.crash()
         self._world.network.set_alive(self.index, alive=False)
+
+    def _happened(self, kind: str, text: str = "") -> None:
+        if self._world.story is not None:
+            self._world.story.happened(self._world.schedule.now_us, kind, self.index, text)
 
     def slow_down(self, call_us: int) -> None:
         """Let one call of the application take so long from here on."""
@@ -245,12 +250,19 @@ class Host:
 
     def carry(self, peer: int, frame: bytes) -> None:
         """Put a frame on the link to a place."""
-        target = self._world.hosts[peer]
-        self._world.network.carry(self.index, peer, lambda: target.receive(self.address, frame))
+        world, sent_us = self._world, self._world.schedule.now_us
+        target = world.hosts[peer]
+        carried = world.network.carry(self.index, peer, lambda: target.receive(self, frame, sent_us))
+        if world.story is not None and not carried:
+            for message in decode_frame(frame).messages:
+                world.story.lost(sent_us, self.index, peer, message)
 
-    def receive(self, source: Address, frame: bytes) -> None:
+    def receive(self, sender: "Host", frame: bytes, sent_us: int) -> None:
         """Take a frame of a peer."""
+        world, source = self._world, sender.address
         for message in decode_frame(frame).messages:
+            if world.story is not None:
+                world.story.arrived(sent_us, world.schedule.now_us, sender.index, self.index, message)
             for heard in (message,) if self.conduct is None else self.conduct.hears(source, message):
                 self.handle(events.Received(peer=source, message=heard))
 
@@ -272,6 +284,8 @@ class Host:
             self._world.monitor.refused(self.address, answer.reason)
         if isinstance(answer, events.Signed):
             self._world.monitor.signed(self.address, answer.item)
+            if self._world.story is not None:
+                self._happened("signs", self._world.story.item(answer.item))
             if self.on_signature is not None and self.on_signature(answer.item):
                 self.on_signature = None
         # The answer belongs to the same turn: nothing may come between.
@@ -316,6 +330,10 @@ class Host:
 
     def _commit(self, effect: effects.CommitBlock) -> None:
         world, life = self._world, self.life
+        if world.story is not None:
+            self._happened(
+                "decides", f"{effect.height}/{effect.commit.round} {world.story.name(effect.block_id)}"
+            )
         world.monitor.commits(self.address, effect)
 
         def work() -> None:

@@ -6,7 +6,7 @@ from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.conduct import Conduct
-from catenet.testing.simulator.config import Report, SimulationConfig, Stall, Violation
+from catenet.testing.simulator.config import Report, SimulationConfig, Stall, Violation, describe
 from catenet.testing.simulator.faults import Faults
 from catenet.testing.simulator.hand import OwnHand
 from catenet.testing.simulator.host import Host
@@ -14,6 +14,7 @@ from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.story import Story
 from catenet.testing.simulator.world import EPOCH_NS, World
 from catenet.testing.traitors import TRAITORS
 
@@ -25,19 +26,26 @@ FAULTS = (ArithmeticError, AttributeError, AssertionError, LookupError, TypeErro
 """What a bug in a core raises. A `Violation` is an AssertionError, too."""
 
 
-def run(seed: int, config: SimulationConfig | None = None, *, chooser: Chooser | None = None) -> Report:
+def run(
+    seed: int,
+    config: SimulationConfig | None = None,
+    *,
+    chooser: Chooser | None = None,
+    story: Story | None = None,
+) -> Report:
     """Run one schedule. Raises `Violation`, whose text names the seed.
 
-    `chooser` replaces the one of the seed: to replay choices, or to let Hypothesis make them.
+    `chooser` replaces the one of the seed: to replay choices, or to let Hypothesis make them. `story` takes
+    down what happens.
     """
-    simulation = Simulation(seed, config or SimulationConfig(), chooser)
+    simulation = Simulation(seed, config or SimulationConfig(), chooser, story)
     try:
         return simulation.run()
     except FAULTS as fault:
         at_s = simulation.schedule.now_us / 1e6
         said = str(fault) if isinstance(fault, Violation) else f"an exception leaves a core: {fault!r}"
         kind = Stall if isinstance(fault, Stall) else Violation
-        raise kind(f"seed {seed} at {at_s:.3f} s, {simulation.config}: {said}") from fault
+        raise kind(f"seed {seed} at {at_s:.3f} s ({describe(simulation.config)}): {said}") from fault
 
 
 def make_genesis(config: SimulationConfig) -> Genesis:
@@ -54,7 +62,13 @@ def make_genesis(config: SimulationConfig) -> Genesis:
 class Simulation:
     """One run: all nodes, and the plan of what goes wrong."""
 
-    def __init__(self, seed: int, config: SimulationConfig, chooser: Chooser | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        config: SimulationConfig,
+        chooser: Chooser | None = None,
+        story: Story | None = None,
+    ) -> None:
         self.seed = seed
         self.config = config
         self.schedule = Schedule()
@@ -78,6 +92,7 @@ class Simulation:
             monitor=self._monitor,
             genesis=genesis,
             hosts=self._hosts,
+            story=story,
         )
         for index in range(config.validators):
             self._hosts.append(Host(world, index, conduct=conducts.get(index)))
@@ -99,6 +114,11 @@ class Simulation:
         """Return who lies, and how; node 0 never does: it keeps the others connected."""
         left = list(range(1, self.config.validators))
         return {left.pop(self._chooser.choose(len(left))): TRAITORS[name]() for name in self.config.traitors}
+
+    def names(self) -> list[str]:
+        """Return what each process is, in the order of places."""
+        kinds = [type(host.conduct).__name__ if host.conduct else "" for host in self._hosts]
+        return [f"node {place} {kind}".strip() for place, kind in enumerate(kinds)]
 
     def run(self) -> Report:
         """Start everybody, let chaos reign, then watch the recovery."""

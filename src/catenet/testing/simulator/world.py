@@ -12,6 +12,7 @@ from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.story import Story
 from catenet.types import effects
 from catenet.types.application import Application
 from catenet.types.ports import StateStore
@@ -54,5 +55,7 @@ class World:
     genesis: Genesis
     hosts: "Sequence[Host]"
     """Filled after the world is made; the order is that of the indices."""
+    story: Story | None = None
+    """Who writes down what happens, when somebody wants to read it."""
     application: Callable[[int, StateStore], Application] = key_value
     """Makes the application of the node with an index, at each of its starts."""
