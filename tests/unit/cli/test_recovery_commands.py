@@ -1,6 +1,7 @@
 """The commands for a home that was damaged, lost or moved: what they do, and what they refuse."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from catenet.storage.safety import Mark, open_safety, read_marks
 from catenet.types.records import Record, RejoinRecord, VoteRecord
 from catenet.wire.records import decode_record, encode_record
 from support.cli import Terminal
+from support.repository import ROOT
 
 CHAIN = "recovery"
 FAILURE, CHECK_FAILED = 1, 4
@@ -298,3 +300,18 @@ def refused(catenet: Terminal, home: Home, file: Path, said: str) -> None:
     assert catenet("keys", "import-state", file, "--home", home.root) == FAILURE
     assert said in catenet.err
     assert home.guard.read_bytes() == before
+
+
+# The page that says when to use which.
+
+
+def test_every_command_of_the_page_exists_with_its_options(catenet: Terminal) -> None:
+    page = (ROOT / "docs/howto/recover-a-home.md").read_text()
+    lines = re.findall(r"^\$ (catenet .*)$", page, re.M) + re.findall(r"`(catenet [a-z][^`]*)`", page)
+    assert len(lines) > 15
+    for line in lines:
+        words = line.split()[1:]
+        names = [word for word in words[:2] if re.fullmatch(r"[a-z][a-z-]*", word)]
+        assert catenet(*names, "--help") == 0, line
+        for option in re.findall(r"--[a-z-]+", line):
+            assert option in catenet.out, line
