@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from catenet.chain.block import Block as ChainBlock
+from catenet.chain.commit import Commit
+from catenet.storage import inspect
 from catenet.storage.frame import HEADER_BYTES
 from catenet.types.records import RejoinRecord
 from support.cluster import HOST, Cluster, cluster, free_ports, wait_signature
@@ -328,5 +330,34 @@ def test_the_only_validator_goes_on_after_a_repair_and_asks_before_it_forks(tmp_
             assert [block.height for block in chain] == list(range(1, after + 1))
             assert [block.raw for block in chain[:kept]] == [block.raw for block in before[:kept]]
             print(f"\nthe only validator: {head} blocks before, {kept} kept, {after} after")
+
+    asyncio.run(body())
+
+
+def test_the_only_validator_makes_its_last_block_again_in_another_round(tmp_path: Path) -> None:
+    async def body() -> None:
+        with cluster(tmp_path / "net", count=1) as net:
+            home = net.home(0)
+            net.start()
+            await net.wait_ready()
+            await blocks_made(net, 8)
+            assert net.stop() == [0]
+            shutil.copytree(home, tmp_path / "before")
+            head = max(vote.height for vote in own_votes(home))
+            # The journal is gone, and the block log ends before the block that was decided last.
+            shutil.rmtree(home / "data/journal")
+            whole = [
+                group for group in inspect.groups(home / "data/blocks") if isinstance(group, inspect.Group)
+            ]
+            last = [group for group in whole if group.records][-1]
+            os.truncate(last.file, last.offset)
+            done("repair", "--accept-fork", "--home", home)
+            net.start()
+            await net.wait_height(head, within_s=BACK_S)
+            await blocks_made(net, 3)
+            again = (await net.agreed_chain(head))[-1]
+            assert Commit.decode(again.commit).round == 1
+            assert net.stop() == [0]
+            assert not conflicts([home, tmp_path / "before"]), "no step was signed twice"
 
     asyncio.run(body())
