@@ -3,13 +3,11 @@
 import asyncio
 import shutil
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from catenet.chain.block import Block as ChainBlock
 from support.cluster import Cluster, cluster, wait_signature
 from support.load import check_once, settled_chain, submitting
 
@@ -96,20 +94,5 @@ def test_a_validator_without_its_derived_data_makes_it_again(net: Cluster) -> No
         net.start(1)
         async with away(net, 1, blocks=10):
             await back(net, 1)
-
-    asyncio.run(body())
-
-
-def test_a_validator_whose_data_is_wiped_syncs_all_and_never_signs_twice(net: Cluster) -> None:
-    async def body() -> None:
-        await net.make_whole()
-        net.kill(0)
-        shutil.rmtree(net.home(0) / "data")
-        net.start(0)
-        async with away(net, 0, blocks=10):
-            await back(net, 0)
-        blocks = await net.agreed_chain(await net.head())
-        evidence = Counter(len(ChainBlock.decode(block.raw).evidence) for block in blocks)
-        assert evidence.keys() == {0}, "nobody was caught signing twice"
 
     asyncio.run(body())

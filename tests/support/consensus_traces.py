@@ -26,7 +26,7 @@ from catenet.types.clock import Instant
 from catenet.types.effects import Broadcast, Send, SetTimer
 from catenet.types.events import LinkChanged, Received, Started, TimerFired, TimerKey
 from catenet.types.messages import CommittedBlock, Message, ProposalMessage, Status, VoteMessage, VoteSet
-from catenet.types.records import CommitRecord
+from catenet.types.records import CommitRecord, RejoinRecord
 from support.chain import GENESIS_TIME_NS, make_keys
 from support.consensus import Disk, Node, by_turn, held_back, make_genesis
 from support.trace_crafts import Args, Crafts
@@ -199,10 +199,10 @@ class Cluster:
         return ""
 
     def do_put_back(self, args: Args) -> str:
-        """`put-back 2`: the stopped node's home is replaced by the copy."""
-        for word in args.words:
-            assert not self.nodes[int(word)].up, "only a stopped node's home can be replaced"
-            self.nodes[int(word)].disk = self.copies[int(word)]
+        """`put-back 2 [lost]`: the stopped node's home is replaced by the copy; or is lost, to rejoin."""
+        number, rejoining = int(args.words[0]), Disk(records=[RejoinRecord(height=0)])
+        assert not self.nodes[number].up, "only a stopped node's home can be replaced"
+        self.nodes[number].disk = rejoining if "lost" in args.words else self.copies[number]
         return ""
 
     def do_slow_disk(self, args: Args) -> str:

@@ -100,7 +100,7 @@ class Words:
             case CommitRecord(height=height, commit=commit):
                 return f"commit {height} {self.block(commit.block_id)}"
             case RejoinRecord(height=height):
-                return f"rejoin: signs above {height}"
+                return f"rejoin: signs above {height}" if height else "rejoin: signs nothing yet"
             case _:
                 return type(record).__name__
 

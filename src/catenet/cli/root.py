@@ -27,6 +27,8 @@ COMMANDS = {
         "Run the core under faults and traitors, in virtual time.",
     ),
     "repair": ("catenet.cli.repair", "repair", "Cut a damaged journal down to what is valid."),
+    "rejoin": ("catenet.cli.rejoin", "rejoin", "Have a home that lost its memory ask the others first."),
+    "debug": ("catenet.cli.debug", "debug", "Look into a home's files."),
     "config": ("catenet.cli.config", "config", "Show the configuration and where it comes from."),
 }
 

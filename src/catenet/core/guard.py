@@ -6,6 +6,7 @@ signature leaves**, and that of a precommit for a block only after its polka rec
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from catenet.chain.encoding import (
@@ -17,9 +18,14 @@ from catenet.chain.encoding import (
     read_time,
     read_uvarint,
     require_canonical,
+    sfixed64_field,
 )
 from catenet.chain.json_fields import JsonError, parse_object
 from catenet.chain.vote import Proposal, Vote, VoteType
+from catenet.types.records import Record, RejoinRecord
+
+NEVER = (1 << 63) - 1
+"""A rejoin height that no chain reaches: nothing is signed."""
 
 _STEPS = {VoteType.PROPOSAL: 1, VoteType.PREVOTE: 2, VoteType.PRECOMMIT: 3}
 
@@ -100,6 +106,8 @@ Decision = Sign | Repeat | Refuse
 def decide(state: GuardState, item: Vote | Proposal, chain_id: str, rejoin_height: int = 0) -> Decision:
     """Say whether the key may sign. `rejoin_height`: nothing up to it, since what was signed is not known."""
     place = _place(item)
+    if rejoin_height == NEVER:
+        return Refuse(reason="nothing is signed before the others have said where they are")
     if item.height <= rejoin_height:
         return Refuse(reason=f"height {item.height}: this node signs above {rejoin_height} only")
     if place < state.place:
@@ -138,6 +146,31 @@ def raised(state: GuardState, vote: Vote, chain_id: str) -> GuardState:
     if _place(vote) <= state.place:
         return state
     return signed(vote, sign_bytes=vote.sign_bytes(chain_id), signature=vote.signature)[0]
+
+
+def names_its_place(state: GuardState, chain_id: str) -> bool:
+    """Whether a state's sign bytes are of its height, round and step on a chain. Raises `DecodeError`."""
+    length, start = read_uvarint(state.sign_bytes, 0)
+    body = state.sign_bytes[start:]
+    type = next((type for type, step in _STEPS.items() if step == state.step), None)
+    if type is None or length != len(body):
+        return False
+    head = int_field(1, type) + sfixed64_field(2, state.height) + sfixed64_field(3, state.round)
+    chain = bytes_field(7 if type is VoteType.PROPOSAL else 6, chain_id.encode())
+    return body.startswith(head) and body.endswith(chain)
+
+
+def rejoin_height(records: Iterable[Record]) -> int:
+    """Return the height up to which a journal forbids to sign: 0 for none, `NEVER` while it is not known."""
+    heights = [record.height for record in records if isinstance(record, RejoinRecord)]
+    if not heights:
+        return 0
+    return max(heights) if heights[-1] else NEVER
+
+
+def rejoin_records(records: Iterable[Record]) -> list[Record]:
+    """Return the records of a journal that say up to which height nothing is signed."""
+    return [record for record in records if isinstance(record, RejoinRecord)]
 
 
 def _place(item: Vote | Proposal) -> tuple[int, int, int]:

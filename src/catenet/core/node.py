@@ -20,6 +20,7 @@ from catenet.core.consensus import io as consensus_io
 from catenet.core.consensus.machine import Consensus
 from catenet.core.evidence import EvidencePool, History
 from catenet.core.execution import Decided, Done, Execution, process_request, undelivered
+from catenet.core.guard import rejoin_records
 from catenet.core.ingress import Ingress
 from catenet.core.judging import judge
 from catenet.core.serving import serve
@@ -113,7 +114,8 @@ class Node:
 
     def live_records(self) -> list[Record]:
         """Return what must be copied forward when the journal is trimmed, beside the newest heights."""
-        return [*self._batches.live_records(), *self._evidence.live_records()]
+        rejoin = self._consensus.rejoin_records() if self._taking_part else rejoin_records(self._records)
+        return [*self._batches.live_records(), *self._evidence.live_records(), *rejoin]
 
     # Events.
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from catenet import __version__
 from catenet.api.server import Listener, PublicServer, TlsFiles
-from catenet.chain.genesis import Genesis, GenesisError
+from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PrivateKey, PublicKey, node_id, parse_key_file, parse_node_key
 from catenet.chain.validators import ValidatorSet
 from catenet.core.node import Node
@@ -28,6 +28,7 @@ from catenet.node.handshake import refill, shake_hands
 from catenet.node.intake import Intake
 from catenet.node.journal import Journal, open_journal
 from catenet.node.maintenance import Maintenance
+from catenet.node.opening import open_app_state, read_genesis, read_key, stored_state
 from catenet.node.outbox import Outbox
 from catenet.node.perform import Perform
 from catenet.node.runtime import Runtime
@@ -37,9 +38,9 @@ from catenet.node.worker import AppWorker
 from catenet.security.identity import CertificateChecker
 from catenet.storage.home import Home, read_private
 from catenet.storage.ledger import Ledger
-from catenet.storage.state import TableState, open_state
+from catenet.storage.state import TableState
 from catenet.storage.writer import Writer
-from catenet.types.errors import CatenetError, InvalidInput, WrongState
+from catenet.types.errors import CatenetError, InvalidInput
 from catenet.types.events import Started
 from catenet.types.ids import Address
 from catenet.types.lamport import LamportClock
@@ -80,14 +81,13 @@ async def run_node(root: Path, *, config: NodeConfig) -> int:
 async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> int:
     genesis = read_genesis(home)
     keys = Keys(
-        vote=_read_key(home.validator_key, parse_key_file), node=_read_key(home.node_key, parse_node_key)
+        vote=read_key(home.validator_key, parse_key_file), node=read_key(home.node_key, parse_node_key)
     )
-    journal = open_journal(home, chain_id=genesis.chain_id, key=keys.vote)
     ledger = Ledger.open(home.data)
-    _check_chain(home, genesis, ledger)
-    app_state, was_reset = open_state(home.app)
-    if was_reset:
-        log.warning("application_state_rebuilt", extra={"height": ledger.head})
+    state = stored_state(home, genesis, ledger)
+    journal = open_journal(home, state=state, key=keys.vote)
+    refill(ledger, journal.records, genesis)
+    app_state = open_app_state(home, journal, ledger)
     try:
         return await Assembly(
             home=home,
@@ -105,39 +105,12 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
         journal.close()
 
 
-def _read_key(path: Path, parse: Callable[[str], PrivateKey]) -> PrivateKey:
-    try:
-        return parse(read_private(path).decode())
-    except ValueError as error:
-        raise InvalidInput(f"{path}: {error}; restore the file from a backup") from None
-
-
 def _read_tls(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         text = f"{path}: {error.strerror}; copy there what the chain's authority issued for this node"
         raise InvalidInput(text) from None
-
-
-def _check_chain(home: Home, genesis: Genesis, ledger: Ledger) -> None:
-    """Refuse a genesis of another chain than the stored one: the node would sign for both."""
-    state = ledger.state_at(ledger.head) if ledger.head else None
-    if state is not None and state.chain_id != genesis.chain_id:
-        raise WrongState(
-            f"{home.genesis} is of chain {genesis.chain_id}, the blocks in {home.data} are of chain "
-            f"{state.chain_id}; put that chain's genesis file back, or use another --home"
-        )
-
-
-def read_genesis(home: Home) -> Genesis:
-    """Read the genesis file of a home. Raises `InvalidInput` with what is wrong in it."""
-    try:
-        return Genesis.from_json(home.genesis.read_text())
-    except OSError as error:
-        raise InvalidInput(f"{home.genesis}: {error.strerror}; copy the chain's genesis file there") from None
-    except (GenesisError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{home.genesis}: {error}") from None
 
 
 class Assembly:
@@ -167,8 +140,8 @@ class Assembly:
         self._worker = AppWorker(self._loop)
         self._runtime = Runtime(self._loop)
         self._supervisor = Supervisor(self._runtime.stop)
-        refill(ledger, journal.records, genesis)
         state = shake_hands(self._app, genesis, ledger)
+        journal.settle()
         self._core = Node(
             settings.core_config(config),
             state,
@@ -241,7 +214,7 @@ class Assembly:
             app_state=self._app_state,
             write=lambda records: writer.write([encode_record(record) for record in records]),
             trim=writer.trim,
-            live_records=lambda: [*journal.kept_records, *self._core.live_records()],
+            live_records=self._core.live_records,
             newest_ticket=lambda: outbox.newest,
         )
         perform = Perform(

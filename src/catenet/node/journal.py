@@ -1,4 +1,8 @@
-"""Journal and guard at start: opened together, read, and brought to agree (consensus.md 4, step 3)."""
+"""Journal and guard at start: opened together, read, and brought to agree (consensus.md 4, step 3).
+
+What a home signed may not be known any more. Then nothing is signed that might contradict it: above the
+guard's height only when the journal is lost or was cut, above a height that the others name when both are.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -6,71 +10,132 @@ from dataclasses import dataclass
 
 from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PrivateKey
-from catenet.core.guard import GuardState, raised
+from catenet.chain.state import ChainState
+from catenet.chain.vote import Vote, VoteType
+from catenet.core.guard import NEVER, GuardState, raised, rejoin_height
 from catenet.node.signer import Signer
+from catenet.storage.guard_file import GuardFile, exported
 from catenet.storage.home import Home
-from catenet.storage.safety import Found, Safety, open_safety
-from catenet.types.errors import Corrupt, InvalidInput
-from catenet.types.records import CommitRecord, Record, RejoinRecord, VoteRecord
+from catenet.storage.safety import (
+    Found,
+    Mark,
+    Safety,
+    is_blank,
+    open_safety,
+    put_aside,
+    read_marks,
+    write_marks,
+)
+from catenet.types.errors import Corrupt, WrongState
+from catenet.types.records import (
+    CommitRecord,
+    PolkaRecord,
+    ProposalRecord,
+    Record,
+    RejoinRecord,
+    RoundCertRecord,
+    VoteRecord,
+)
 from catenet.wire.records import decode_record, encode_record
 
 log = logging.getLogger(__name__)
+
+RISK = (
+    "The risk: blocks that are lost here are made again, differently; whoever saw the old ones can prove it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """What a home knows of its past, and the signer that follows from it."""
 
+    home: Home
     safety: Safety
     records: Sequence[Record]
     signer: Signer
-    kept_records: Sequence[Record]
-    """To be kept for ever: above which height this home may sign."""
+    was_lost: bool
+    """Something of this home was lost or cut: what is derived may be ahead of what is left."""
+
+    def settle(self) -> None:
+        """Forget what repairs left to be known: what follows from it is on disk."""
+        write_marks(self.home, frozenset())
 
     def close(self) -> None:
         """Close journal and guard."""
         self.safety.close()
 
 
-def open_journal(home: Home, *, chain_id: str, key: PrivateKey) -> Journal:
-    """Open a home's journal and guard. Raises `Corrupt` with file, offset and the repair command."""
+def others_decide(state: ChainState, key: PrivateKey) -> bool:
+    """Whether the other validators are a quorum without this one: then it can wait until it may sign."""
+    own = state.validators.by_address(key.public.address)
+    rest = state.validators.total_power - (0 if own is None else own.power)
+    return state.validators.two_thirds(rest)
+
+
+def may_wait(state: ChainState, key: PrivateKey, guard: GuardState, records: Sequence[Record]) -> bool:
+    """Whether the network goes on while a home signs nothing up to the height of its guard.
+
+    So it does when the others decide without it, and when that height is over: its block is here.
+    """
+    return others_decide(state, key) or guard.height <= _head(state, records)
+
+
+def _head(state: ChainState, records: Sequence[Record]) -> int:
+    """Return the newest height that is decided, by the stored blocks or by the journal."""
+    return max(state.last_height, *[r.height for r in records if isinstance(r, CommitRecord)], 0)
+
+
+def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
+    """Open a home's journal and guard; `state` is the one after its newest stored block.
+
+    Raises `Corrupt` with file, offset and the repair command, and `WrongState` when what this key signed is
+    not known and only the operator can say how to go on.
+    """
+    marks = read_marks(home)
+    if forgot_all(home, state.chain_id) and Mark.FORK not in marks:
+        raise WrongState(_lost_both(home, state, key))
     safety = open_safety(home)
+    if safety.guard.retired:
+        raise WrongState(exported(home.guard))
     if safety.found not in (Found.FRESH, Found.INTACT):
         log.warning("journal_or_guard_lost", extra={"found": safety.found.value})
     records = _read(safety)
-    try:
-        state = GuardState.decode(safety.guard.state)
-    except DecodeError as error:
-        raise Corrupt(f"{home.guard}: the guard's state does not parse: {error}") from None
+    guard = _guard_state(home, safety)
     found = safety.found
-    if found is Found.INTACT and state.height and not records:
+    if found is Found.INTACT and guard.height and not records:
         # A crash right after a lost journal was made anew: the guard signed, and nothing tells what.
         found = Found.JOURNAL_LOST
-    votes = [record.vote for record in records if isinstance(record, VoteRecord)]
-    new: list[Record] = []
-    if found in (Found.JOURNAL_LOST, Found.REPAIRED):
-        # The lock is not known any more: nothing is signed up to the height of the guard.
-        committed = max((r.height for r in records if isinstance(r, CommitRecord)), default=0)
-        new.append(RejoinRecord(height=max(state.height, committed)))
-    guard_vote = state.vote()
-    if guard_vote is not None and guard_vote not in votes:
-        # A cut tail: the guard's slot was durable, the journal's record was not.
-        new.append(VoteRecord(vote=guard_vote))
+    cut = found in (Found.JOURNAL_LOST, Found.REPAIRED)
+    waits = may_wait(state, key, guard, records)
+    if Mark.FORK in marks and not waits:
+        safety, guard, new = _accept_fork(home, safety, guard, records, state)
+    elif cut and not waits:
+        raise WrongState(_only_the_operator(home, state, guard))
+    else:
+        new = _consequences(guard, records, cut=cut)
     if new:
         safety.journal.append([encode_record(record) for record in new])
         safety.journal.sync()
-    if safety.found is Found.REPAIRED:
-        safety.settle_repair()
-    for vote in votes:
-        state = raised(state, vote, chain_id)
-    rejoin = max((r.height for r in [*records, *new] if isinstance(r, RejoinRecord)), default=0)
-    signer = Signer(key=key, chain_id=chain_id, state=state, rejoin_height=rejoin)
-    return Journal(
-        safety=safety,
-        records=[*records, *new],
-        signer=signer,
-        kept_records=[RejoinRecord(height=rejoin)] if rejoin else [],
-    )
+    # Before the first signature, and after journal and guard exist: else a crash would look like a loss.
+    home.note_signing(state.chain_id)
+    records = [*records, *new]
+    for record in records:
+        if isinstance(record, VoteRecord):
+            guard = raised(guard, record.vote, state.chain_id)
+    barred = rejoin_height(records)
+    signer = Signer(key=key, chain_id=state.chain_id, state=guard, rejoin_height=barred)
+    was_lost = cut or bool(barred) or bool(marks)
+    return Journal(home=home, safety=safety, records=records, signer=signer, was_lost=was_lost)
+
+
+def forgot_all(home: Home, chain_id: str) -> bool:
+    """Whether a home signed, and neither journal nor guard can say what. Raises `Corrupt`.
+
+    A journal that was cut and has no guard beside it any more says too little as well.
+    """
+    if Mark.JOURNAL in read_marks(home) and not home.guard.exists():
+        return True
+    return home.has_signed(chain_id) and is_blank(home)
 
 
 def _read(safety: Safety) -> list[Record]:
@@ -78,8 +143,114 @@ def _read(safety: Safety) -> list[Record]:
     for position, data in safety.journal.records():
         try:
             records.append(decode_record(data))
-        except InvalidInput as error:
+        except Corrupt as error:
             # Its checksum is right, so it was written so: by another version, or by a bug.
-            where = f"{safety.journal.directory} at {position}"
-            raise Corrupt(f"{where}: a record that does not parse: {error}") from None
+            raise Corrupt(f"{safety.journal.directory} at {position}: {error}") from None
     return records
+
+
+def _guard_state(home: Home, safety: Safety) -> GuardState:
+    try:
+        return GuardState.decode(safety.guard.state)
+    except DecodeError as error:
+        raise Corrupt(f"{home.guard}: the guard's state does not parse: {error}") from None
+
+
+def _consequences(guard: GuardState, records: Sequence[Record], *, cut: bool) -> list[Record]:
+    """Return what the journal has to learn from the guard, and from what happened to it."""
+    new: list[Record] = []
+    if cut:
+        # The lock is not known any more: nothing is signed up to the height of the guard.
+        committed = max((r.height for r in records if isinstance(r, CommitRecord)), default=0)
+        new.append(RejoinRecord(height=max(guard.height, committed, 1)))
+        if rejoin_height(records) == NEVER:
+            # Waiting to rejoin outlives this: the newest record counts.
+            new.append(RejoinRecord(height=0))
+    new.extend(_lost_vote(guard, records))
+    return new
+
+
+def _lost_vote(guard: GuardState, records: Sequence[Record]) -> list[Record]:
+    """Return the guard's vote when the journal lacks it: its slot was durable, the record was cut.
+
+    A round certificate with the own vote in it, and no record of that vote, is what `_accept_fork` left.
+    """
+    vote = guard.vote()
+    known = any(
+        (isinstance(record, VoteRecord) and record.vote == vote)
+        or (isinstance(record, RoundCertRecord) and vote in record.votes)
+        for record in records
+    )
+    return [] if vote is None or known else [VoteRecord(vote=vote)]
+
+
+# What only the operator can decide: without this validator nothing is committed, so it cannot wait.
+
+
+def _accept_fork(
+    home: Home, safety: Safety, guard: GuardState, records: Sequence[Record], state: ChainState
+) -> tuple[Safety, GuardState, list[Record]]:
+    """Go on from what is left here, as the operator accepted; return the guard and what follows for it.
+
+    A validator beside others keeps its guard, and with it the vote that the guard remembers. The only one of
+    its network has decided every block that it precommitted; what it cannot show any more is given up.
+    """
+    head = _head(state, records)
+    log.warning("fork_accepted", extra={"height": head, "signed_height": guard.height})
+    if len(state.validators) > 1:
+        return safety, guard, _lost_vote(guard, records)
+    if guard.height > head + 1:
+        # More than one block is lost: the guard would refuse the heights in between for ever.
+        log_id = safety.guard.log_id
+        safety.guard.close()
+        put_aside(home.guard)
+        fresh = GuardFile.create(home.guard, log_id)
+        return Safety(journal=safety.journal, guard=fresh, found=safety.found), GuardState(), []
+    vote = guard.vote()
+    if vote is None or not _decides(vote) or _holds_block(records, vote):
+        return safety, guard, _lost_vote(guard, records)
+    # Its block is lost. The precommit alone ends its round: the height goes on in the next one, unlocked, and
+    # no height, round and step is signed twice.
+    return safety, guard, [RoundCertRecord(votes=(vote,))]
+
+
+def _decides(vote: Vote) -> bool:
+    return vote.type is VoteType.PRECOMMIT and not vote.is_nil
+
+
+def _holds_block(records: Sequence[Record], vote: Vote) -> bool:
+    for record in records:
+        match record:
+            case ProposalRecord(proposal=proposal) if proposal.signed.block_id == vote.block_id:
+                return True
+            case PolkaRecord(votes=votes) if votes[0].block_id == vote.block_id:
+                return True
+            case _:
+                pass
+    return False
+
+
+def _lost_both(home: Home, state: ChainState, key: PrivateKey) -> str:
+    if others_decide(state, key):
+        remedy = f"have it ask the other validators first: catenet rejoin --home {home.root}"
+    else:
+        remedy = _flag(home)
+    return (
+        f"{remedy}. This key has signed for chain {state.chain_id} ({home.signed_chains} says so), but "
+        f"journal and guard in {home.data} are gone or cut: what it signed is not known"
+    )
+
+
+def _only_the_operator(home: Home, state: ChainState, guard: GuardState) -> str:
+    return (
+        f"{_flag(home)}. Without this validator nothing is committed, so it cannot wait: its journal was "
+        f"lost or cut, its guard has signed height {guard.height}, and {state.last_height} blocks are here. "
+        f"{RISK}"
+    )
+
+
+def _flag(home: Home) -> str:
+    return (
+        "restore a complete newer copy of the home, or else accept the risk: "
+        f"catenet repair --accept-fork --home {home.root}"
+    )

@@ -53,7 +53,7 @@ from catenet.types.events import (
 from catenet.types.ids import Address, RequestId
 from catenet.types.messages import Found, Message
 from catenet.types.ports import PeerNetwork
-from catenet.types.records import Record
+from catenet.types.records import Record, RejoinRecord
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Perform:
         """Do one effect, or hold it back until the records before it are on disk."""
         match effect:
             case Append(record=record):
-                self._outbox.append(self._encode(record))
+                self._append(record)
             case Send() | Broadcast() | Answer() | Acknowledge() | CommitBlock():
                 self._outbox.hold(effect)
             case SetTimer(key=key, delay_us=delay_us):
@@ -176,6 +176,12 @@ class Perform:
                 self._halt(reason)
             case _:
                 assert_never(effect)
+
+    def _append(self, record: Record) -> None:
+        self._outbox.append(self._encode(record))
+        if isinstance(record, RejoinRecord):
+            # The key refuses by itself what the core will not ask for.
+            self._signer.sign_above(record.height)
 
     def end_turn(self) -> None:
         """Hand what this turn appended to the writer."""

@@ -19,11 +19,15 @@ class Signer:
     def __init__(
         self, *, key: PrivateKey, chain_id: str, state: guard.GuardState, rejoin_height: int
     ) -> None:
-        """`rejoin_height`: sign only above it, since what was signed before is not known (0: known)."""
+        """`rejoin_height`: sign only above it, as `guard.rejoin_height` gives it."""
         self._key = key
         self._chain_id = chain_id
         self._state = state
         self._rejoin_height = rejoin_height
+
+    def sign_above(self, height: int) -> None:
+        """Take the height up to which nothing is signed from now on; 0: nothing at all until it is known."""
+        self._rejoin_height = height or guard.NEVER
 
     @property
     def state(self) -> guard.GuardState:

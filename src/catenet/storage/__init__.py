@@ -3,6 +3,7 @@
 fault.py       Corrupt with file, offset and repair command; fsync of directories
 frame.py       bytes of a segment: header, frames with position-bound checksums (pure)
 scan.py        the files of a log: chain of segments, torn end, damage, `repair`
+inspect.py     reading a log without touching it, a damaged one up to the damage
 log.py         Log: the one append-only, checksummed, segmented log (journal and block store)
 writer.py      Writer: the one thread that makes the journal and the guard's slots durable (group commit)
 guard_file.py  GuardFile: two slots, written alternately, for the double-sign guard's state

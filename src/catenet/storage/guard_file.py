@@ -99,7 +99,10 @@ class GuardFile:
         data = path.read_bytes()
         slots = [decode_slot(data[at : at + SLOT_BYTES]) for at in (0, SLOT_BYTES)]
         if not any(slots):
-            remedy = "What was signed is not known any more; stop the node and run: catenet rejoin"
+            home = path.absolute().parent.parent
+            remedy = (
+                f"What was signed is not known any more; stop the node and run: catenet rejoin --home {home}"
+            )
             raise damaged(path, 0, "neither slot checks", remedy=remedy)
         return cls(path, slots, sync=sync)
 
@@ -116,13 +119,17 @@ class GuardFile:
     def write(self, state: bytes) -> None:
         """Make a state durable. Raises OSError, after which the file is unusable for ever; `WrongState`."""
         if self.retired:
-            raise WrongState(f"{self.path}: the sign state was exported; import it before signing from here")
+            raise WrongState(exported(self.path))
         self._put(state, retired=False)
 
     def retire(self) -> None:
         """Refuse all signing from here on, in both slots: the state lives elsewhere (export-state)."""
         self._put(self.state, retired=True)
         self._put(self.state, retired=True)
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a state that came back (import-state): from here on, signing is allowed again."""
+        self._put(state, retired=False)
 
     def close(self) -> None:
         """Close the file."""
@@ -144,3 +151,12 @@ class GuardFile:
             self._failed = True
             raise
         self._newest, self._next = slot, 1 - self._next
+
+
+def exported(path: Path) -> str:
+    """Return what is said of a guard file whose state was exported."""
+    home = path.absolute().parent.parent
+    return (
+        f"{path}: the sign state was exported, and another signer may have used the key since; "
+        f"bring its state back with: catenet keys import-state FILE --home {home}"
+    )

@@ -1,6 +1,6 @@
 """A node's home: where things are, the lock that keeps a second process out, and files only the owner reads.
 
-HOME/config/  catenet.toml  genesis.json  priv_validator_key.json  node_key.json
+HOME/config/  catenet.toml  genesis.json  priv_validator_key.json  node_key.json  signed_chains
 HOME/data/    journal/  guard  blocks/  index/  app/
 HOME/lock
 """
@@ -81,13 +81,42 @@ class Home:
 
     @property
     def repaired(self) -> Path:
-        """A mark: the journal lost its end to a repair, and nobody has drawn the consequence yet."""
+        """A mark: something was cut by a repair, and nobody has drawn the consequence yet."""
         return self.data / "REPAIRED"
+
+    @property
+    def signed_chains(self) -> Path:
+        """The ids of the chains that this home's key may have signed for, one a line."""
+        return self.config / "signed_chains"
 
     def create(self) -> None:
         """Make the directories, private to their owner. They may exist."""
         for directory in (self.root, self.config, self.data):
             make_directory(directory)
+
+    def has_signed(self, chain_id: str) -> bool:
+        """Whether a node ran here for this chain: then journal and guard belong to the key, or were lost."""
+        try:
+            return chain_id in self.signed_chains.read_text().split()
+        except FileNotFoundError:
+            return False
+
+    def note_signing(self, chain_id: str) -> None:
+        """Note beside the key that it may sign for a chain from now on. Raises `WrongState`.
+
+        The note lies with the key, not with the data: who loses the data, or carries only the key elsewhere,
+        still has it.
+        """
+        if self.has_signed(chain_id):
+            return
+        before = self.signed_chains.read_text() if self.signed_chains.exists() else ""
+        try:
+            write_file(self.signed_chains, f"{before}{chain_id}\n".encode())
+        except OSError as error:
+            raise WrongState(
+                f"{self.signed_chains}: {error.strerror}; a node notes beside its key for which chains it "
+                "signs: make that folder writable for it"
+            ) from None
 
     def lock(self) -> "HomeLock":
         """Take the home for this process. Raises `WrongState` naming the process that has it."""

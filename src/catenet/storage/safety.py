@@ -12,12 +12,41 @@ from pathlib import Path
 from catenet.storage.fault import fsync_directory
 from catenet.storage.guard_file import GuardFile
 from catenet.storage.home import Home, write_file
+from catenet.storage.ledger import Ledger
 from catenet.storage.log import Log
 from catenet.storage.scan import Cut, repair, segment_numbers
 from catenet.storage.tables import destroy
+from catenet.types.errors import Corrupt
 
 AHEAD_BYTES = 1 << 20
 """The journal is written ahead with zeros by so much: a sync then changes no file size, and is faster."""
+
+
+class Mark(Enum):
+    """What a repair leaves for the next start to know."""
+
+    JOURNAL = "journal"
+    BLOCKS = "blocks"
+    FORK = "accept-fork"
+    """The operator takes it upon himself that this home signs again without knowing what it signed."""
+
+
+def read_marks(home: Home) -> frozenset[Mark]:
+    """Return what repairs left to be known."""
+    try:
+        words = home.repaired.read_text().split()
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(mark for mark in Mark if mark.value in words)
+
+
+def write_marks(home: Home, marks: frozenset[Mark]) -> None:
+    """Leave marks for the next start, durably; none takes the file away."""
+    if marks:
+        write_file(home.repaired, "".join(f"{mark.value}\n" for mark in Mark if mark in marks).encode())
+    elif home.repaired.exists():
+        home.repaired.unlink()
+        fsync_directory(home.data)
 
 
 class Found(Enum):
@@ -37,12 +66,6 @@ class Safety:
     journal: Log
     guard: GuardFile
     found: Found
-    home: Home
-
-    def settle_repair(self) -> None:
-        """Forget that a repair was made: what follows from it is durable in the journal."""
-        self.home.repaired.unlink(missing_ok=True)
-        fsync_directory(self.home.data)
 
     def close(self) -> None:
         """Close both. Raises OSError."""
@@ -63,27 +86,41 @@ def open_safety(home: Home, *, sync: Callable[[int], None] = os.fdatasync) -> Sa
         guard = GuardFile.open(home.guard, sync=sync) if has_guard else None
         guard = guard or GuardFile.create(home.guard, os.urandom(16), sync=sync)
         found = Found.JOURNAL_LOST if guard.state or guard.retired else Found.FRESH
-        return Safety(journal=create(guard.log_id), guard=guard, found=found, home=home)
+        return Safety(journal=create(guard.log_id), guard=guard, found=found)
     journal = Log.open(home.journal, remedy=remedy, ahead_bytes=AHEAD_BYTES, sync=sync)
     if not has_guard:
         guard = GuardFile.create(home.guard, journal.id, sync=sync)
-        return Safety(journal=journal, guard=guard, found=Found.GUARD_LOST, home=home)
+        return Safety(journal=journal, guard=guard, found=Found.GUARD_LOST)
     guard = GuardFile.open(home.guard, sync=sync)
     if guard.log_id != journal.id:
         journal.close()
-        _put_aside(home.journal)
-        return Safety(journal=create(guard.log_id), guard=guard, found=Found.JOURNAL_LOST, home=home)
-    found = Found.REPAIRED if home.repaired.exists() else Found.INTACT
-    return Safety(journal=journal, guard=guard, found=found, home=home)
+        put_aside(home.journal)
+        return Safety(journal=create(guard.log_id), guard=guard, found=Found.JOURNAL_LOST)
+    found = Found.REPAIRED if Mark.JOURNAL in read_marks(home) else Found.INTACT
+    return Safety(journal=journal, guard=guard, found=found)
 
 
-def _put_aside(directory: Path) -> None:
-    """Rename a directory, keeping it for people to look at."""
+def put_aside(path: Path) -> Path:
+    """Rename a file or directory, keeping it for people to look at; return its new name."""
     number = 1
-    while (aside := directory.with_name(f"{directory.name}.old{number}")).exists():
+    while (aside := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1
-    directory.rename(aside)
-    fsync_directory(directory.parent)
+    path.rename(aside)
+    fsync_directory(path.parent)
+    return aside
+
+
+def is_blank(home: Home) -> bool:
+    """Whether neither journal nor guard knows of any signature. Raises `Corrupt` for a damaged guard."""
+    if segment_numbers(home.journal):
+        return False
+    if not home.guard.exists():
+        return True
+    guard = GuardFile.open(home.guard)
+    try:
+        return not guard.state and not guard.retired
+    finally:
+        guard.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,23 +129,35 @@ class Repaired:
 
     journal: Cut | None
     blocks: Cut | None
+    index_dropped: bool
+    """The index did not fit the block log any more: it is made anew at the next start."""
 
 
 def repair_home(home: Home) -> Repaired:
-    """Keep the valid prefix of journal and block log. Raises `WrongState` while the home is in use.
+    """Keep the valid prefix of journal and block log; the home's lock is held.
 
-    A journal that was cut is marked, so that the next start applies the rule for a lost journal. Blocks that
-    were cut come again from the journal or from peers; the index is rebuilt.
+    What was cut is marked, so that the next start applies the rule for a lost journal. Blocks that were cut
+    come again from the journal or from peers; the index is rebuilt.
     """
-    with home.lock():
-        # Marked before it is cut: a crash in between must not make the journal look intact.
-        was_marked = home.repaired.exists()
-        write_file(home.repaired, b"the journal was repaired\n")
-        journal = repair(home.journal)
-        if journal is None and not was_marked:
-            home.repaired.unlink()
-            fsync_directory(home.data)
-        blocks = repair(home.blocks)
-        if blocks is not None:
-            destroy(home.index)
-        return Repaired(journal=journal, blocks=blocks)
+    # Marked before it is cut: a crash in between must not make the journal look intact.
+    marks = read_marks(home)
+    write_marks(home, marks | {Mark.JOURNAL, Mark.BLOCKS})
+    journal, blocks = repair(home.journal), repair(home.blocks)
+    index_dropped = home.index.exists() and (blocks is not None or not _index_fits(home))
+    if index_dropped:
+        destroy(home.index)
+    if journal is not None:
+        marks |= {Mark.JOURNAL}
+    if blocks is not None or index_dropped:
+        marks |= {Mark.BLOCKS}
+    write_marks(home, marks)
+    return Repaired(journal=journal, blocks=blocks, index_dropped=index_dropped)
+
+
+def _index_fits(home: Home) -> bool:
+    """Whether everything that the index says was synced is in the block log, or may be."""
+    try:
+        Ledger.open(home.data).close()
+    except Corrupt:
+        return False
+    return True

@@ -86,6 +86,7 @@ class RejoinRecord:
     """Sign only above this height: what was signed before is not known any more."""
 
     height: int
+    """0: not known yet; nothing is signed until others have said where they are. The newest record counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

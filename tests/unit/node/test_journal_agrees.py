@@ -1,29 +1,41 @@
 """Journal and guard at start: what one lost is taken from the other, or nothing is signed there again."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from catenet.chain.commit import NIL
-from catenet.chain.vote import Vote, VoteType
+import pytest
+
+from catenet.chain.commit import NIL, BlockID, PartSetHeader
+from catenet.chain.state import ChainState
+from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core.guard import GuardState, signed
 from catenet.node.journal import open_journal
 from catenet.storage.home import Home
-from catenet.storage.safety import open_safety
+from catenet.storage.safety import Mark, open_safety, read_marks, write_marks
+from catenet.types.batch import Compact
+from catenet.types.errors import Corrupt, WrongState
 from catenet.types.events import Refused, Signed
-from catenet.types.records import RejoinRecord, VoteRecord
+from catenet.types.messages import ProposalMessage
+from catenet.types.records import ProposalRecord, Record, RejoinRecord, RoundCertRecord, VoteRecord
 from catenet.wire.records import encode_record
-from support.chain import make_keys
+from support.chain import make_genesis, make_keys
 
 CHAIN = "test-chain"
-(KEY,) = make_keys(1)
+KEY, *OTHERS = make_keys(4)
+FOUR = ChainState.genesis(make_genesis([KEY, *OTHERS]))
+ALONE = ChainState.genesis(make_genesis([KEY]))
+BLOCK = BlockID(hash=b"b" * 32, parts=PartSetHeader(total=1, hash=b"p" * 32))
 
 
-def vote(height: int, round: int = 0) -> Vote:
+def vote(
+    height: int, round: int = 0, *, type: VoteType = VoteType.PRECOMMIT, block_id: BlockID = NIL
+) -> Vote:
     item = Vote(
-        type=VoteType.PRECOMMIT,
+        type=type,
         height=height,
         round=round,
-        block_id=NIL,
+        block_id=block_id,
         time_ns=5,
         address=KEY.public.address,
         index=0,
@@ -54,15 +66,15 @@ def home_with(root: Path, *, journal: list[Vote], guard: Vote | None) -> Home:
 def test_a_vote_that_only_the_guard_knows_is_recorded_again_once(tmp_path: Path) -> None:
     home = home_with(tmp_path, journal=[vote(3)], guard=vote(4))
     for _ in range(2):
-        journal = open_journal(home, chain_id=CHAIN, key=KEY)
+        journal = open_journal(home, state=FOUR, key=KEY)
         assert list(journal.records) == [VoteRecord(vote=vote(3)), VoteRecord(vote=vote(4))]
-        assert journal.kept_records == []
+        assert not journal.was_lost
         journal.close()
 
 
 def test_a_guard_that_is_older_than_the_journal_is_raised(tmp_path: Path) -> None:
     home = home_with(tmp_path, journal=[vote(3), vote(4)], guard=vote(3))
-    journal = open_journal(home, chain_id=CHAIN, key=KEY)
+    journal = open_journal(home, state=FOUR, key=KEY)
     kept: list[bytes] = []
     assert isinstance(journal.signer.sign(vote(3, 1), kept.append), Refused)
     assert isinstance(journal.signer.sign(vote(4, 1), kept.append), Signed)
@@ -87,9 +99,171 @@ def test_a_crash_right_after_the_journal_was_made_anew_changes_nothing(tmp_path:
 
 
 def require_rejoin(home: Home) -> None:
-    journal = open_journal(home, chain_id=CHAIN, key=KEY)
+    journal = open_journal(home, state=FOUR, key=KEY)
     kept: list[bytes] = []
-    assert journal.kept_records == [RejoinRecord(height=4)]
+    assert [r for r in journal.records if isinstance(r, RejoinRecord)] == [RejoinRecord(height=4)]
+    assert journal.was_lost
     assert isinstance(journal.signer.sign(vote(4, 9), kept.append), Refused)
     assert isinstance(journal.signer.sign(vote(5), kept.append), Signed)
+    journal.close()
+
+
+# Journal and guard both lost.
+
+
+def test_a_home_that_signed_and_lost_both_is_refused_until_it_rejoins(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.data.mkdir(parents=True)
+    open_journal(home, state=FOUR, key=KEY).close()
+    shutil.rmtree(home.data)
+    for _ in range(2):
+        with pytest.raises(WrongState, match=f"catenet rejoin --home {home.root}"):
+            open_journal(home, state=FOUR, key=KEY)
+        assert not home.data.exists(), "a refusal makes nothing"
+
+
+def test_a_journal_that_was_cut_says_too_little_once_its_guard_is_gone(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(3)], guard=vote(4))
+    write_marks(home, frozenset({Mark.JOURNAL}))
+    home.guard.unlink()
+    for _ in range(2):
+        with pytest.raises(WrongState, match=f"catenet rejoin --home {home.root}"):
+            open_journal(home, state=FOUR, key=KEY)
+
+
+def test_a_home_of_a_new_chain_starts_also_with_a_key_that_signed_for_another(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.data.mkdir(parents=True)
+    home.note_signing("the-chain-before")
+    journal = open_journal(home, state=FOUR, key=KEY)
+    assert isinstance(journal.signer.sign(vote(1), lambda _: None), Signed)
+    assert home.has_signed(CHAIN)
+    journal.close()
+
+
+def test_a_crash_before_the_first_signature_is_no_loss(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.data.mkdir(parents=True)
+    # The note comes after journal and guard: up to here nothing could be signed.
+    open_safety(home).close()
+    shutil.rmtree(home.journal)
+    open_journal(home, state=FOUR, key=KEY).close()
+
+
+def test_while_the_height_is_not_known_nothing_is_signed_and_nothing_cancels_it(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(3)], guard=vote(3))
+    append(home, RejoinRecord(height=0))
+    write_marks(home, frozenset({Mark.JOURNAL}))
+    for _ in range(2):
+        journal = open_journal(home, state=FOUR, key=KEY)
+        assert isinstance(journal.signer.sign(vote(1000), lambda _: None), Refused)
+        journal.settle()
+        journal.close()
+    append(home, RejoinRecord(height=90))
+    journal = open_journal(home, state=FOUR, key=KEY)
+    assert isinstance(journal.signer.sign(vote(90), lambda _: None), Refused)
+    assert isinstance(journal.signer.sign(vote(91), lambda _: None), Signed)
+    journal.close()
+
+
+def append(home: Home, *records: Record) -> None:
+    safety = open_safety(home)
+    safety.journal.append([encode_record(record) for record in records])
+    safety.close()
+
+
+def test_a_home_whose_state_was_exported_does_not_open(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(3)], guard=vote(3))
+    safety = open_safety(home)
+    safety.guard.retire()
+    safety.close()
+    with pytest.raises(WrongState, match="catenet keys import-state FILE"):
+        open_journal(home, state=FOUR, key=KEY)
+
+
+def test_a_record_that_does_not_parse_is_named_with_its_place(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(3)], guard=None)
+    safety = open_safety(home)
+    position = safety.journal.append([b"\xff\xff"])
+    safety.close()
+    with pytest.raises(Corrupt, match=rf"{home.journal} at .*offset={position.offset}"):
+        open_journal(home, state=FOUR, key=KEY)
+
+
+# A validator without which nothing is committed.
+
+
+def test_the_only_validator_asks_the_operator_when_its_journal_is_lost(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(4)], guard=vote(4))
+    shutil.rmtree(home.journal)
+    for _ in range(2):
+        with pytest.raises(WrongState, match=f"catenet repair --accept-fork --home {home.root}"):
+            open_journal(home, state=ALONE, key=KEY)
+
+
+def test_the_only_validator_asks_the_operator_when_it_lost_both(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.data.mkdir(parents=True)
+    home.note_signing(CHAIN)
+    with pytest.raises(WrongState, match=f"catenet repair --accept-fork --home {home.root}"):
+        open_journal(home, state=ALONE, key=KEY)
+    write_marks(home, frozenset({Mark.FORK}))
+    journal = open_journal(home, state=ALONE, key=KEY)
+    assert isinstance(journal.signer.sign(vote(1), lambda _: None), Signed)
+    assert read_marks(home) == {Mark.FORK}, "until what follows is on disk"
+    journal.settle()
+    assert read_marks(home) == frozenset()
+    journal.close()
+
+
+def at_height(state: ChainState, height: int) -> ChainState:
+    return replace(state, last_height=height)
+
+
+LOCK = vote(4, block_id=BLOCK)
+
+
+def test_accepted_a_lost_block_is_given_up_and_no_step_is_signed_twice(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[], guard=LOCK)
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    for start in range(2):
+        journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+        # The height goes on in the next round, without the lock on a block that nobody has.
+        assert list(journal.records) == [RoundCertRecord(votes=(LOCK,))], f"start {start}"
+        assert isinstance(journal.signer.sign(vote(4), lambda _: None), Refused)
+        journal.settle()
+        journal.close()
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4, 1), lambda _: None), Signed)
+    journal.close()
+
+
+def test_accepted_a_block_that_is_still_in_the_journal_is_decided_as_before(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[], guard=LOCK)
+    signed_part = Proposal(height=4, round=0, pol_round=-1, block_id=BLOCK, time_ns=5)
+    compact = Compact(header=b"h", last_commit=b"", evidence=b"", manifest=())
+    append(home, ProposalRecord(proposal=ProposalMessage(signed=signed_part, compact=compact)))
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert journal.records[-1] == VoteRecord(vote=LOCK)
+    journal.close()
+
+
+def test_accepted_with_more_blocks_lost_the_guard_is_put_aside(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[], guard=vote(9, block_id=BLOCK))
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4), lambda _: None), Signed)
+    assert (home.data / "guard.old1").exists()
+    journal.close()
+
+
+def test_accepted_one_of_three_keeps_its_guard_and_its_lock(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[], guard=LOCK)
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    state = at_height(ChainState.genesis(make_genesis([KEY, *OTHERS[:2]])), 3)
+    journal = open_journal(home, state=state, key=KEY)
+    assert list(journal.records) == [VoteRecord(vote=LOCK)]
+    assert isinstance(journal.signer.sign(vote(4), lambda _: None), Refused)
+    assert isinstance(journal.signer.sign(vote(4, 1), lambda _: None), Signed)
     journal.close()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 
 from catenet.storage.guard_file import GuardFile
 from catenet.storage.home import Home, read_private, write_file, write_private
+from catenet.storage.ledger import Ledger
 from catenet.storage.log import Log
-from catenet.storage.safety import Found, open_safety, repair_home
+from catenet.storage.safety import Found, Mark, open_safety, read_marks, repair_home, write_marks
 from catenet.storage.scan import segment_path
 from catenet.types.errors import Corrupt, NotFound, WrongState
-from support.storage import abandon, flip
+from support.storage import abandon, chain, flip
 
 
 @pytest.fixture
@@ -165,8 +167,6 @@ def test_a_damaged_journal_is_refused_until_a_repair_that_is_not_forgotten(
     flip(segment_path(home.journal, 1), (positions[2].offset + 20) * 8)
     with pytest.raises(Corrupt, match=f"catenet repair --home {home.root}"):
         open_safety(home)
-    with home.lock(), pytest.raises(WrongState, match="in use"):
-        repair_home(home)
     done = repair_home(home)
     assert done.journal is not None
     assert (done.journal.offset, done.journal.kept_groups, done.blocks) == (positions[2].offset, 2, None)
@@ -179,8 +179,9 @@ def test_a_damaged_journal_is_refused_until_a_repair_that_is_not_forgotten(
     repair_home(home)
     safety = open_safety(home)
     assert safety.found is Found.REPAIRED
-    safety.settle_repair()
+    assert read_marks(home) == {Mark.JOURNAL}
     safety.close()
+    write_marks(home, frozenset())
     safety = open_safety(home)
     assert safety.found is Found.INTACT
     safety.close()
@@ -191,7 +192,43 @@ def test_repair_of_an_intact_home_changes_nothing(home: Home) -> None:
     safety.journal.append([b"record"])
     safety.close()
     done = repair_home(home)
-    assert (done.journal, done.blocks) == (None, None)
+    assert (done.journal, done.blocks, done.index_dropped) == (None, None, False)
+    assert read_marks(home) == frozenset()
     safety = open_safety(home)
     assert safety.found is Found.INTACT
     safety.close()
+
+
+@pytest.mark.parametrize("cut", ["whole log", "last block"])
+def test_an_index_that_knows_more_than_the_block_log_is_dropped(home: Home, cut: str) -> None:
+    ledger = Ledger.open(home.data)
+    ends = []
+    for block in chain(3):
+        ledger.store(block)
+        ends.append(segment_path(home.blocks, 1).stat().st_size)
+    ledger.flush()
+    abandon(ledger._log)
+    ledger._tables.abandon()
+    if cut == "whole log":
+        shutil.rmtree(home.blocks)
+    else:
+        # Between two groups: the log itself looks whole.
+        os.truncate(segment_path(home.blocks, 1), ends[1])
+    with pytest.raises(Corrupt, match=f"catenet repair --home {home.root}"):
+        Ledger.open(home.data)
+    done = repair_home(home)
+    assert (done.journal, done.blocks, done.index_dropped) == (None, None, True)
+    assert read_marks(home) == {Mark.BLOCKS}
+    left = Ledger.open(home.data)
+    assert left.head == (0 if cut == "whole log" else 2)
+    left.close()
+
+
+def test_a_key_remembers_the_chains_it_may_have_signed(home: Home) -> None:
+    assert not home.has_signed("a-chain")
+    for chain_id in ("a-chain", "b-chain", "a-chain"):
+        home.note_signing(chain_id)
+    assert home.has_signed("a-chain")
+    assert home.has_signed("b-chain")
+    assert not home.has_signed("a")
+    assert home.signed_chains.read_text() == "a-chain\nb-chain\n"

@@ -72,7 +72,7 @@ class SigningGate:
     """Height, round and type of the newest own vote, signed or about to be."""
     last_vote: Vote | None = None
     rejoining: dict[Address, int] | None = None
-    """While this home is known to be an old copy: committed height by the answers of validators."""
+    """While it is not known what this home signed: committed height by the answers of validators."""
     rejoin_height: int = 0
     """Nothing is signed up to this height."""
 

@@ -1,4 +1,4 @@
-"""The first signature after a start (consensus.md 4 (8)), and what to do when this home is an old copy.
+"""The first signature after a start (consensus.md 4 (8)), and what to do when what was signed is not known.
 
 Until enough others have said what they hold of ours, `Sign` effects wait in order; they are never refused.
 """
@@ -10,10 +10,17 @@ from catenet.core.consensus.context import Context, place
 from catenet.types.effects import Append
 from catenet.types.ids import Address
 from catenet.types.messages import Status
-from catenet.types.records import RejoinRecord
+from catenet.types.records import Record, RejoinRecord
 
 REJOIN_AFTER = 2
 """Above the highest committed height found: a quorum signed at most there (4, lost journal)."""
+
+
+def records(ctx: Context) -> list[Record]:
+    """Return what a journal must go on to say of what this node may sign; the last one counts."""
+    gate = ctx.gate
+    found: list[Record] = [RejoinRecord(height=gate.rejoin_height)] if gate.rejoin_height else []
+    return [*found, RejoinRecord(height=0)] if gate.rejoining is not None else found
 
 
 def on_start(ctx: Context) -> None:
@@ -61,9 +68,11 @@ def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
     if not ctx.signatures(member.public_key, vote.sign_bytes(ctx.chain.chain_id), vote.signature):
         ctx.penalise(peer, "a forged vote of ours", disconnect=True)
         return
-    # This home is an old copy, or the key is in use elsewhere.
+    # This home is an old copy, or the key is in use elsewhere. Durable at once: what follows must not be
+    # forgotten by a restart in which nobody speaks up.
     gate.rejoining = {}
     gate.queue.clear()
+    ctx.out.append(Append(record=RejoinRecord(height=0)))
     ctx.notice(
         "own-vote-unknown-here",
         alarm=True,

@@ -216,7 +216,7 @@ def waits_for(ctx: Context) -> str:
     if ctx.away:
         return f"block sync from height {hs.height}"
     if ctx.gate.rejoining is not None:
-        return "this home is an old copy: the committed height of the others is asked for"
+        return "the others' committed height: what this home signed before is not known (rejoin)"
     if not validators.two_thirds(linked):
         total = validators.total_power
         return f"validators: {linked} of {total} power is connected, more than two thirds are needed"

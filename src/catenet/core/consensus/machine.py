@@ -302,6 +302,10 @@ class Consensus:
         """Whether this node votes at this height."""
         return signing.may_sign(self._ctx) and not self._ctx.gate.waiting
 
+    def rejoin_records(self) -> list[Record]:
+        """Return what must stay in the journal for ever: up to which height nothing is signed."""
+        return gate.records(self._ctx)
+
     @property
     def lowest(self) -> int:
         """The lowest height whose block this node serves; told to peers in Status."""

@@ -48,6 +48,7 @@ def read(ctx: Context, records: Iterable[Record]) -> None:
                 ctx.decided[height] = CommittedBlock(compact=compact, commit=commit)
             case RejoinRecord(height=height):
                 ctx.gate.rejoin_height = max(ctx.gate.rejoin_height, height)
+                ctx.gate.rejoining = None if height else {}
             case (
                 BatchRecord() | ExecutedRecord() | CheckpointRecord() | IncarnationRecord() | EvidenceRecord()
             ):
