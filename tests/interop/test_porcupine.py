@@ -9,7 +9,7 @@ from catenet.testing.linearizability import Operation, Verdict, check, write_his
 from support.histories import histories, near_misses
 from support.porcupine import judge, porcupine
 
-HISTORIES = 400
+HISTORIES = 200
 
 
 @pytest.mark.slow
