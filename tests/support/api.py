@@ -18,6 +18,7 @@ from catenet.chain.commit import ABSENT, EMPTY_COMMIT, NIL, BlockID, Commit, Com
 from catenet.chain.header import Header
 from catenet.types.application import BlockOutcome, QueryResult, TxResult
 from catenet.types.effects import TxRefusal
+from catenet.types.errors import Unavailable
 from catenet.types.events import Level
 from catenet.types.ids import TxId
 from catenet.types.ports import CommittedTx, NodeStatus, PeerView, StoredBlock, SubmitOutcome, TxLocation
@@ -125,10 +126,13 @@ class MemoryNode:
     catching_up: bool = False
     value: bytes = b""
     """Added to the value of each query."""
+    current: bool = True
+    """Whether it can confirm that it is current."""
 
     def __post_init__(self) -> None:
         self.submitted: list[tuple[Sequence[bytes], Level, str]] = []
         self.waiting: set[TxId] = set()
+        self.confirmations = 0
         self.in_flight = 0
         self.in_flight_max = 0
         self._entered = asyncio.Event()
@@ -206,6 +210,11 @@ class MemoryNode:
 
     async def wait_height(self, height: int) -> None:
         await self.ledger.wait_height(height)
+
+    async def confirm_current(self) -> None:
+        self.confirmations += 1
+        if not self.current:
+            raise Unavailable("not confirmed")
 
     async def heights(self, after: int) -> AsyncIterator[int]:
         while True:

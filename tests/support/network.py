@@ -16,6 +16,7 @@ from catenet.network.peers import Peers
 from catenet.security.ca import KeyPair, issue_node, make_ca
 from catenet.security.identity import CertificateChecker
 from catenet.types.application import BlockOutcome
+from catenet.types.errors import Unavailable
 from catenet.types.ids import Address, TxId
 from catenet.types.lamport import LamportClock
 from catenet.types.messages import Found, Message, Status, Wanted
@@ -118,6 +119,7 @@ class Recorder:
     links: list[tuple[Address, bool]] = field(default_factory=list)
     found: Sequence[Found] = ()
     wanted: list[Wanted] = field(default_factory=list)
+    pledged: int | None = None
 
     def on_messages(self, peer: Address, messages: Sequence[Message], size: int) -> None:
         """Keep the messages."""
@@ -132,6 +134,12 @@ class Recorder:
         """Answer with what the test laid down."""
         self.wanted.append(wanted)
         return self.found
+
+    def pledge(self) -> int:
+        """Answer with what the test laid down; None: takes no part."""
+        if self.pledged is None:
+            raise Unavailable("this node takes no part in consensus now")
+        return self.pledged
 
     def of(self, kind: type[Message]) -> list[Message]:
         """Return the messages of one kind, in order of arrival."""

@@ -12,12 +12,15 @@ from catenet.chain.encoding import fields
 from catenet.chain.header import Header
 from catenet.chain.merkle import prove
 from catenet.types.application import QueryResult, TxResult
-from catenet.types.errors import InvalidInput, NotFound, PastTip
+from catenet.types.errors import InvalidInput, NotFound, PastTip, Unavailable
 from catenet.types.ids import TxId
 from catenet.types.ports import Gateway, StoredBlock, TxLocation
 from catenet.wire.v1 import query_pb2 as pb
 
 HASH_BYTES = 32
+
+HEIGHT_S = 5.0
+"""How long a read waits for the height that it asks for."""
 
 
 class QueryService:
@@ -113,15 +116,31 @@ class QueryService:
 
     async def query(self, request: pb.QueryRequest) -> pb.QueryResponse:
         """Ask the application's committed state."""
+        await self._wait_for(request)
         results = await self._gateway.query([(request.path, request.data)])
         return _response(results[0])
 
     async def query_many(self, request: pb.QueryManyRequest) -> pb.QueryManyResponse:
         """Ask the application for many things. A shorter answer was cut: ask for the rest."""
         self._check_count(len(request.data), "queries")
+        await self._wait_for(request)
         path = request.path
         results = await self._gateway.query([(path, data) for data in request.data])
         return pb.QueryManyResponse(results=_cut(map(_response, results), self._limits.answer_bytes))
+
+    async def _wait_for(self, request: pb.QueryRequest | pb.QueryManyRequest) -> None:
+        """Return when the state here is as new as the request asks for. Raises `Unavailable`."""
+        height = request.min_height
+        try:
+            async with asyncio.timeout(HEIGHT_S):
+                await self._gateway.wait_height(height)
+        except TimeoutError:
+            head = self._gateway.reader.head
+            raise Unavailable(
+                f"height {height} is not here after {HEIGHT_S:g} s, the newest is {head}; ask another node"
+            ) from None
+        if request.linearizable:
+            await self._gateway.confirm_current()
 
     def _check_count(self, count: int, what: str) -> None:
         if count > self._limits.items:

@@ -192,25 +192,37 @@ def _block_text(value: dict[str, object], found: "Block", limit: int) -> str:
 
 
 @click.command(
-    cls=Command, examples=["catenet query name", "catenet query a b c --json"], next_step="catenet status"
+    cls=Command,
+    examples=["catenet query name", "catenet query a b c --json", "catenet query name --linearizable"],
+    next_step="catenet status",
 )
 @click.argument("keys", nargs=-1, required=True)
 @click.option("--path", default="/store", show_default=True, help="What to ask the application for.")
 @click.option("--hex", "in_hex", is_flag=True, help="Keys are given in hex.")
+@click.option("--linearizable", is_flag=True, help="A state with all that is final anywhere by now.")
+@click.option("--min-height", type=click.IntRange(0), default=0, help="A state of this height or later.")
 @reach_options
 @json_option
 def query(
     keys: tuple[str, ...],
     path: str,
     in_hex: bool,
+    linearizable: bool,
+    min_height: int,
     nodes: tuple[str, ...],
     tls_ca: "Path | None",
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Read values of the application's committed state. Ends with code 1 when a key has none."""
+    """Read values of the application's committed state, by default as one node has it.
+
+    Ends with code 1 when a key has no value.
+    """
     data = [_key(key, in_hex) for key in keys]
-    results = run(reach(nodes, tls_ca, timeout_s), lambda client: client.query_many(path, data))
+    results = run(
+        reach(nodes, tls_ca, timeout_s),
+        lambda client: client.query_many(path, data, linearizable=linearizable, min_height=min_height),
+    )
     for key, result in zip(data, results, strict=True):
         value: dict[str, object] = {
             "key": as_text(key),

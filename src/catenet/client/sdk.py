@@ -227,17 +227,29 @@ class Client:
         """Ask the current target how it stands."""
         return read.status(await self._query("Status", pb.StatusRequest(), pb.StatusResponse, timeout_s))
 
-    async def query(self, path: str, data: bytes) -> QueryResult:
-        """Ask the application's committed state."""
-        return read.query_result(
-            await self._query("Query", pb.QueryRequest(path=path, data=data), pb.QueryResponse)
-        )
+    async def query(
+        self, path: str, data: bytes, *, linearizable: bool = False, min_height: int = 0
+    ) -> QueryResult:
+        """Ask the application's committed state, as one node has it: maybe older than what others answer.
 
-    async def query_many(self, path: str, data: Sequence[bytes]) -> list[QueryResult]:
-        """Ask the application's committed state for any number of things, in order."""
+        `linearizable`: a state with everything that was final anywhere when the call began; `min_height`: a
+        state of that height or later. Both raise `Unavailable` when no node has it in time.
+        """
+        request = pb.QueryRequest(path=path, data=data, linearizable=linearizable, min_height=min_height)
+        return read.query_result(await self._query("Query", request, pb.QueryResponse))
+
+    async def query_many(
+        self, path: str, data: Sequence[bytes], *, linearizable: bool = False, min_height: int = 0
+    ) -> list[QueryResult]:
+        """Ask for any number of things, in order, as `query` does; the answers may be of several heights."""
         found: list[QueryResult] = []
         while len(found) < len(data):
-            request = pb.QueryManyRequest(path=path, data=data[len(found) : len(found) + ITEMS_PER_CALL])
+            request = pb.QueryManyRequest(
+                path=path,
+                data=data[len(found) : len(found) + ITEMS_PER_CALL],
+                linearizable=linearizable,
+                min_height=min_height,
+            )
             answer = await self._query("QueryMany", request, pb.QueryManyResponse)
             found.extend(map(read.query_result, _some(answer.results)))
         return found

@@ -99,10 +99,18 @@ class SyncClient:
         """Do `Client.status`."""
         return self._runner.run(self._client.status(timeout_s=timeout_s))
 
-    def query(self, path: str, data: bytes) -> QueryResult:
+    def query(
+        self, path: str, data: bytes, *, linearizable: bool = False, min_height: int = 0
+    ) -> QueryResult:
         """Do `Client.query`."""
-        return self._runner.run(self._client.query(path, data))
+        return self._runner.run(
+            self._client.query(path, data, linearizable=linearizable, min_height=min_height)
+        )
 
-    def query_many(self, path: str, data: Sequence[bytes]) -> list[QueryResult]:
+    def query_many(
+        self, path: str, data: Sequence[bytes], *, linearizable: bool = False, min_height: int = 0
+    ) -> list[QueryResult]:
         """Do `Client.query_many`."""
-        return self._runner.run(self._client.query_many(path, data))
+        return self._runner.run(
+            self._client.query_many(path, data, linearizable=linearizable, min_height=min_height)
+        )

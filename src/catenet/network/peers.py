@@ -35,6 +35,7 @@ from catenet.wire.convert import (
     decode_run,
     encode_frame,
     encode_wanted,
+    parse,
 )
 from catenet.wire.grpc_runner import ServerRunner
 from catenet.wire.v1 import peer_pb2 as pb
@@ -199,6 +200,18 @@ class Peers:
                 raise InvalidInput(f"peer sent blocks from {run.first}, {expected} to {last} were asked for")
             expected += len(run.blocks)
             yield run
+
+    async def pledge(self, peer: Address, *, timeout_s: float) -> int:
+        """Ask a peer for the newest height that it committed or may have precommitted. Raises as `fetch`."""
+        request = pb.PledgeRequest().SerializeToString()
+        height: int | None = None
+        async for answer in self._dialler(peer).call("Pledge", request, timeout_s=timeout_s):
+            if height is not None:
+                raise InvalidInput(f"peer {peer.hex()} gave several answers to one question")
+            height = parse(pb.PledgeAnswer, answer).height
+        if height is None:
+            raise Unavailable(f"peer {peer.hex()} ended the call without an answer")
+        return height
 
     def disconnect(self, peer: Address, *, ban_s: float) -> None:
         """Cut a misbehaving peer and refuse it for `ban_s` seconds."""

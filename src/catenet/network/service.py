@@ -31,7 +31,7 @@ SERVICE = "catenet.wire.v1.Peer"
 
 
 class PeerService:
-    """The four methods of `catenet.wire.v1.Peer`."""
+    """The five methods of `catenet.wire.v1.Peer`."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class PeerService:
                 "Push": bidi(self.push, bytes),
                 "Fetch": server_stream(self.fetch, decode_wanted),
                 "Blocks": server_stream(self.blocks, lambda data: parse(pb.BlocksRequest, data)),
+                "Pledge": server_stream(self.pledge, lambda data: parse(pb.PledgeRequest, data)),
             },
         )
 
@@ -133,6 +134,11 @@ class PeerService:
                 self._handler.reader, first=first, last=last, bytes_max=bytes_max, follow=request.follow
             ):
                 yield encode_run(run)
+
+    async def pledge(self, request: pb.PledgeRequest, context: Context) -> AsyncIterator[bytes]:
+        """Answer with the newest height that this node committed or may have precommitted."""
+        with self._admitted(context):
+            yield pb.PledgeAnswer(height=self._handler.pledge()).SerializeToString()
 
     def _certificate(self, context: Context) -> bytes:
         """Return the hash of the caller's certificate after all checks of its names (reliability.md 2)."""

@@ -18,10 +18,12 @@ from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PrivateKey, PublicKey, node_id, parse_key_file, parse_node_key
 from catenet.chain.validators import ValidatorSet
 from catenet.core.node import Node
+from catenet.core.reads import pledge
 from catenet.network.config import Endpoint, LocalNode, TlsIdentity
 from catenet.network.peers import Peers
 from catenet.node import clock, settings, telemetry
 from catenet.node.application import load_application
+from catenet.node.barrier import ASK_S, Barrier
 from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
 from catenet.node.gateway import NodeGateway
 from catenet.node.handshake import refill, shake_hands
@@ -154,11 +156,19 @@ class Assembly:
         self._core.restore(journal.records)
         self._peers = self._make_peers(lamport)
         self._view = View(self._identity(), self._core, self._peers, ledger, clock.now)
+        self._barrier = Barrier(
+            address=keys.vote.public.address,
+            head=lambda: ledger.head,
+            validators=lambda head: ledger.validators_at(head + 1) or self._core.state.validators,
+            pledge=self._pledge,
+            ask=lambda peer: self._peers.pledge(peer, timeout_s=ASK_S),
+        )
         self._gateway = NodeGateway(
             post=self._runtime.post,
             reader=ledger,
             app=self._app,
             worker=self._worker,
+            confirm=self._barrier.confirm,
             status=self._view.status,
             pending=self._core.pending,
             tx_bytes_max=config.batches.tx_bytes_max,
@@ -176,6 +186,7 @@ class Assembly:
             post_message=self._runtime.post_message,
             fetch=self._gateway.on_fetch,
             heard=self._view.heard,
+            pledge=self._pledge,
             reader=self._ledger,
         )
         await self._peers.start(intake)
@@ -229,11 +240,24 @@ class Assembly:
             sink=self._ledger,
             clients=self._gateway,
             halt=self._supervisor.halt,
-            on_final=maintenance.on_final,
+            on_final=self._on_final(maintenance),
         )
         outbox.start(write=writer.write, release=perform.release)
         self._runtime.start(self._core, perform)
         return writer, perform, maintenance
+
+    def _on_final(self, maintenance: Maintenance) -> Callable[[int, int], None]:
+        def on_final(height: int, size: int) -> None:
+            maintenance.on_final(height, size)
+            self._barrier.advanced()
+
+        return on_final
+
+    def _pledge(self) -> int | None:
+        """Return the newest height that this node may have helped to decide; None while it does not vote."""
+        if self._core.syncing or not self._core.consensus.signs:
+            return None
+        return pledge(self._journal.signer.state, self._ledger.head)
 
     def _disk_failed(self, error: OSError) -> None:
         # A failed write or fsync is never tried again: what is on the disk is not known any more.

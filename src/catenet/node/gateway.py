@@ -5,7 +5,7 @@ as effects, and whoever waits is woken here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 
 from catenet.node.worker import AppWorker
@@ -53,6 +53,7 @@ class NodeGateway:
         reader: BlockReader,
         app: Application,
         worker: AppWorker,
+        confirm: Callable[[], Awaitable[None]],
         status: Callable[[], NodeStatus],
         pending: Callable[[TxId], bool],
         tx_bytes_max: int,
@@ -61,6 +62,7 @@ class NodeGateway:
         self._reader = reader
         self._app = app
         self._worker = worker
+        self._confirm = confirm
         self._status = status
         self._pending = pending
         self._tx_bytes_max = tx_bytes_max
@@ -121,6 +123,11 @@ class NodeGateway:
         while self._reader.head < height:
             self._check_running()
             await self._new_head.wait()
+
+    async def confirm_current(self) -> None:
+        """Return when all that was final anywhere at the call is final here. Raises `Unavailable`."""
+        self._check_running()
+        await self._confirm()
 
     async def heights(self, after: int) -> AsyncIterator[int]:
         """Yield each final height above `after`, in order, as it comes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from catenet.types.errors import Unavailable
 from catenet.types.events import Event, LinkChanged, Received
 from catenet.types.ids import Address
 from catenet.types.messages import Found, Message, Status, Wanted
@@ -20,13 +21,15 @@ class Intake:
         post_message: Callable[[Received, int], bool],
         fetch: Callable[[Address, Wanted], Awaitable[Sequence[Found]]],
         heard: Heard,
+        pledge: Callable[[], int | None],
         reader: BlockReader,
     ) -> None:
-        """`heard` is told each Status, for the node's own status page."""
+        """`heard` is told each Status, for the node's own status page; `pledge` is None when not known."""
         self._post = post
         self._post_message = post_message
         self._fetch = fetch
         self._heard = heard
+        self._pledge = pledge
         self._reader = reader
 
     @property
@@ -49,3 +52,10 @@ class Intake:
     async def on_fetch(self, peer: Address, wanted: Wanted) -> Sequence[Found]:
         """Have the core answer a fetch."""
         return await self._fetch(peer, wanted)
+
+    def pledge(self) -> int:
+        """Return this node's pledge. Raises `Unavailable` while it takes no part in consensus."""
+        height = self._pledge()
+        if height is None:
+            raise Unavailable("this node takes no part in consensus now")
+        return height

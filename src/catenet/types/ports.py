@@ -181,6 +181,10 @@ class Gateway(Protocol):
         """Return when the block of `height` is final here."""
         ...
 
+    async def confirm_current(self) -> None:
+        """Return when all that was final anywhere at the call is final here. Raises `Unavailable`."""
+        ...
+
     def heights(self, after: int) -> AsyncIterator[int]:
         """Yield each final height above `after`, in order, as it comes."""
         ...
@@ -209,6 +213,10 @@ class PeerHandler(Protocol):
 
     async def on_fetch(self, peer: Address, wanted: Wanted) -> Sequence[Found]:
         """Answer a peer's `Fetch`; what is not here is left out."""
+        ...
+
+    def pledge(self) -> int:
+        """Return the newest height committed here, or maybe precommitted. Raises `Unavailable`."""
         ...
 
     @property

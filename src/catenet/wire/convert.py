@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, assert_never
 
 from google.protobuf.message import DecodeError as ProtobufError
+from google.protobuf.message import Message as ProtobufMessage
 
 from catenet.chain.commit import Commit
 from catenet.chain.encoding import DecodeError
@@ -172,7 +173,7 @@ def decode_run(data: bytes) -> BlockRun:
     return BlockRun(first=_height(wire.first), blocks=tuple(wire.blocks), commit=wire.commit)
 
 
-W = TypeVar("W", pb.Frame, pb.Wanted, pb.Found, pb.BlockRun, pb.BlocksRequest)
+W = TypeVar("W", bound=ProtobufMessage)
 
 
 def parse(kind: type[W], data: bytes) -> W:

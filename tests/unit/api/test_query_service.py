@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from catenet.api import query
 from catenet.api.limits import Limits
 from catenet.chain.block import Block
 from catenet.chain.commit import Commit
@@ -264,3 +265,39 @@ def test_query_many_is_bounded_in_count_and_bytes() -> None:
         )
 
     drive(body, Limits(answer_bytes=1000, items=8))
+
+
+def test_a_read_waits_for_the_height_that_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        request = pb.QueryRequest(path="/key", data=b"a", min_height=2)
+        node.ledger.commit([b"a=1"])
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(caller.ask("Query", request, pb.QueryResponse))
+            # Answered while the first read waits, which therefore came before the block.
+            many = pb.QueryManyRequest(path="p", data=[b"x"], min_height=1)
+            assert (await caller.ask("QueryMany", many, pb.QueryManyResponse)).results[0].height == 1
+            assert not reading.done()
+            node.ledger.commit([b"a=2"])
+        assert reading.result().height == 2
+        monkeypatch.setattr(query, "HEIGHT_S", 0.02)
+        many = pb.QueryManyRequest(path="p", data=[b"x"], min_height=2**63)
+        code, text = await caller.refusal("QueryMany", many)
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert f"height {2**63} is not here after 0.02 s, the newest is 2" in text
+        assert node.confirmations == 0
+
+    drive(body)
+
+
+def test_a_linearizable_read_is_answered_by_a_node_that_is_confirmed_to_be_current() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        request = pb.QueryRequest(path="/key", data=b"a", linearizable=True)
+        many = pb.QueryManyRequest(path="p", data=[b"x"] * 8, linearizable=True)
+        await caller.ask("Query", request, pb.QueryResponse)
+        await caller.ask("QueryMany", many, pb.QueryManyResponse)
+        assert node.confirmations == 2
+        node.current = False
+        for name, each in (("Query", request), ("QueryMany", many)):
+            assert await caller.refusal(name, each) == (grpc.StatusCode.UNAVAILABLE, "not confirmed")
+
+    drive(body)

@@ -92,3 +92,9 @@ def test_refused_rows_are_counted_and_named(catenet: Terminal, node: str, tmp_pa
     summary = json.loads(catenet.out)
     assert summary["refused"] == 1
     assert [refusal["row"] for refusal in summary["refusals"]] == [2]
+
+
+def test_a_query_says_which_state_it_wants(catenet: Terminal, node: str) -> None:
+    asked = ("query", "name", "--linearizable", "--min-height", 1, "--node", node, "--json")
+    assert catenet(*asked) == 0
+    assert json.loads(catenet.out)["height"] >= 1

@@ -138,6 +138,21 @@ def test_long_look_ups_are_put_together_from_cut_answers() -> None:
     drive(body, limits=Limits(answer_bytes=2000))
 
 
+def test_a_linearizable_read_goes_on_to_a_node_that_can_be_confirmed() -> None:
+    async def body(network: Network) -> None:
+        network.ledger.commit([b"a=1"])
+        network.nodes[0].current = False
+        async with client(network.targets) as catenet:
+            assert (await catenet.query("/key", b"k", min_height=1)).height == 1
+            assert catenet.target == network.targets[0]
+            assert (await catenet.query("/key", b"k", linearizable=True)).height == 1
+            await catenet.query_many("p", [b"x"], linearizable=True, min_height=1)
+            assert catenet.target == network.targets[1]
+            assert [node.confirmations for node in network.nodes] == [1, 2]
+
+    drive(body, nodes=2)
+
+
 def test_a_transaction_with_a_proof_that_holds() -> None:
     async def body(network: Network) -> None:
         txs = [b"n=%d" % n for n in range(5)]

@@ -71,7 +71,7 @@ def test_a_broadcast_reaches_all_and_a_dead_node_comes_back() -> None:
     asyncio.run(body())
 
 
-def test_fetch_and_blocks_answer_over_bulk() -> None:
+def test_fetch_blocks_and_pledge_answer_over_bulk() -> None:
     async def body() -> None:
         found = FoundBatch(author=address_of(1), batch=Batch(incarnation=1, seq=1, payload=b"\x0a\x01x"))
         raws = [bytes([n]) * 700_000 for n in range(1, 9)]
@@ -80,6 +80,11 @@ def test_fetch_and_blocks_answer_over_bulk() -> None:
             b = await net.start(1, handler=Recorder(reader=Blocks(raws=raws, lowest=3), found=[found]))
             await connected(a, b)
             wanted = Wanted(digests=(bytes(32),), height=4)
+            b.handler.pledged = 41
+            assert await a.peers.pledge(b.address, timeout_s=5) == 41
+            b.handler.pledged = None
+            with pytest.raises(Unavailable, match="takes no part"):
+                await a.peers.pledge(b.address, timeout_s=5)
             answer = [each async for each in a.peers.fetch(b.address, wanted, timeout_s=5)]
             assert (answer, b.handler.wanted) == ([found], [wanted])
             got: list[bytes] = []

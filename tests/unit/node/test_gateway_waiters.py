@@ -25,6 +25,10 @@ def no_status() -> NodeStatus:
     raise AssertionError("nobody asks for the status here")
 
 
+async def never_confirmed() -> None:
+    raise AssertionError("nobody asks here whether the node is current")
+
+
 class Desk:
     """A gateway over a real ledger and application; what it posts is kept."""
 
@@ -41,6 +45,7 @@ class Desk:
             reader=self.ledger,
             app=KeyValue(self.state),
             worker=self.worker,
+            confirm=never_confirmed,
             status=no_status,
             pending=lambda _: False,
             tx_bytes_max=64,

@@ -239,6 +239,16 @@ class BlocksRequest(_message.Message):
     max_bytes: int
     def __init__(self, to: _Optional[int] = ..., follow: bool = ..., max_bytes: _Optional[int] = ..., **kwargs) -> None: ...
 
+class PledgeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PledgeAnswer(_message.Message):
+    __slots__ = ("height",)
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    def __init__(self, height: _Optional[int] = ...) -> None: ...
+
 class BlockRun(_message.Message):
     __slots__ = ("first", "blocks", "commit")
     FIRST_FIELD_NUMBER: _ClassVar[int]

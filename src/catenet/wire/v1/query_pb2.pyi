@@ -169,12 +169,16 @@ class TransactionsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[TransactionResult, _Mapping]]] = ...) -> None: ...
 
 class QueryRequest(_message.Message):
-    __slots__ = ("path", "data")
+    __slots__ = ("path", "data", "min_height", "linearizable")
     PATH_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    MIN_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    LINEARIZABLE_FIELD_NUMBER: _ClassVar[int]
     path: str
     data: bytes
-    def __init__(self, path: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+    min_height: int
+    linearizable: bool
+    def __init__(self, path: _Optional[str] = ..., data: _Optional[bytes] = ..., min_height: _Optional[int] = ..., linearizable: bool = ...) -> None: ...
 
 class QueryResponse(_message.Message):
     __slots__ = ("code", "log", "key", "value", "height")
@@ -191,12 +195,16 @@ class QueryResponse(_message.Message):
     def __init__(self, code: _Optional[int] = ..., log: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., height: _Optional[int] = ...) -> None: ...
 
 class QueryManyRequest(_message.Message):
-    __slots__ = ("path", "data")
+    __slots__ = ("path", "data", "min_height", "linearizable")
     PATH_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    MIN_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    LINEARIZABLE_FIELD_NUMBER: _ClassVar[int]
     path: str
     data: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, path: _Optional[str] = ..., data: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    min_height: int
+    linearizable: bool
+    def __init__(self, path: _Optional[str] = ..., data: _Optional[_Iterable[bytes]] = ..., min_height: _Optional[int] = ..., linearizable: bool = ...) -> None: ...
 
 class QueryManyResponse(_message.Message):
     __slots__ = ("results",)
