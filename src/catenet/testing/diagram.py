@@ -8,6 +8,7 @@ from catenet.testing.simulator.story import Line
 COLUMN = 190
 ROW = 22
 LEFT = 110
+RIGHT = 120
 TOP = 56
 LINES_MAX = 2_000
 """More lines than this nobody reads: the last ones are shown."""
@@ -42,7 +43,7 @@ def _say(line: Line) -> str:
 def as_html(lines: Sequence[Line], *, title: str, fault: str, nodes: Sequence[str]) -> str:
     """Return a page with one column a node, time downwards; `nodes` names them in order of their places."""
     shown = list(lines)[-LINES_MAX:]
-    height, width = TOP + ROW * (len(shown) + 2), LEFT + COLUMN * len(nodes)
+    height, width = TOP + ROW * (len(shown) + 2), LEFT + COLUMN * len(nodes) + RIGHT
     parts = [_life(place, name, height) for place, name in enumerate(nodes)]
     parts += _downtimes(shown, height)
     parts += [_row(line, TOP + ROW * (row + 1)) for row, line in enumerate(shown)]

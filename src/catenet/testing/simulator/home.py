@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from catenet.chain.keys import PrivateKey
-from catenet.core.guard import GuardState, raised
+from catenet.core.guard import GuardState, raised, rejoin_height
 from catenet.node.outbox import Outbox
 from catenet.node.signer import Signer
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
@@ -37,8 +37,7 @@ def open_journal(
     journals.opened(address, lost=lost)
     for record in records:
         journals.appended(address, record)
-    rejoin = max((record.height for record in records if isinstance(record, RejoinRecord)), default=0)
-    return records, Signer(key=key, chain_id=chain_id, state=state, rejoin_height=rejoin)
+    return records, Signer(key=key, chain_id=chain_id, state=state, rejoin_height=rejoin_height(records))
 
 
 def back_up(disk: Disk, chain: ChainStore, state: MemoryState) -> Callable[[], None]:

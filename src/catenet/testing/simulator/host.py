@@ -25,7 +25,7 @@ from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.messages import Found, Message
-from catenet.types.records import Record
+from catenet.types.records import Record, RejoinRecord
 from catenet.wire.convert import decode_frame, encode_frame
 from catenet.wire.records import encode_record
 
@@ -182,6 +182,8 @@ class Host:
         match effect:
             case effects.Append(record=record):
                 self._outbox.append(encode_record(record))
+                if isinstance(record, RejoinRecord):
+                    self._signer.sign_above(record.height)
                 world.monitor.journals.appended(self.address, record)
             case (
                 effects.Send()

@@ -93,9 +93,8 @@ class Story:
             case VoteMessage(vote=vote):
                 return f"{self.item(vote)}"
             case VoteSet(votes=votes):
-                if not votes:
-                    return "votes: none"
-                return f"votes: {self.item(votes[0])} and {len(votes) - 1} more"
+                first = self.item(votes[0]) if votes else "none"
+                return f"votes: {first}" + (f" and {len(votes) - 1} more" if len(votes) > 1 else "")
             case ProposalMessage(signed=signed):
                 return self.item(signed)
             case CommittedBlock(commit=commit):
