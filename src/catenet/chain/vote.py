@@ -27,6 +27,10 @@ class VoteType(IntEnum):
     PROPOSAL = 32
 
 
+_VOTED = {1: VoteType.PREVOTE, 2: VoteType.PRECOMMIT}
+"""What a vote may be, by its number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignTemplate:
     """Vote sign bytes without the time: all votes of one step for one block share it."""
@@ -108,11 +112,11 @@ class Vote:
     def read(cls, data: bytes) -> "Vote":
         """Read bytes whose canonicity the enclosing message checks."""
         message = Message(data, ints=(1, 2, 3, 7), pieces=(4, 5, 6, 8, 9, 10))
-        kind = message.unsigned(1)
-        if kind not in (VoteType.PREVOTE, VoteType.PRECOMMIT):
-            raise DecodeError(f"vote type {kind}")
+        type = _VOTED.get(message.unsigned(1))
+        if type is None:
+            raise DecodeError(f"vote type {message.unsigned(1)}")
         vote = cls(
-            type=VoteType(kind),
+            type=type,
             height=message.signed(2),
             round=message.signed(3, 32),
             block_id=BlockID.read(message.message(4)),
