@@ -22,6 +22,7 @@ from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
+from catenet.testing.simulator.codec import decode_frame, decode_record
 from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.keys import SimulatedKey, verify
@@ -35,8 +36,8 @@ from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.ids import Address
 from catenet.types.records import Record, VoteRecord
-from catenet.wire.convert import decode_frame, encode_frame
-from catenet.wire.records import decode_record, encode_record
+from catenet.wire.convert import encode_frame
+from catenet.wire.records import encode_record
 
 FLUSH = 0.3
 """How often blocks and application state are flushed at a commit."""
