@@ -4,6 +4,7 @@ Hashes need bytes that never vary, which generated classes do not promise. Only 
 """
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 ZERO_TIME_NS = -62_135_596_800 * 10**9
 """Go's zero time (year 1), in nanoseconds since 1970: the time of an absent signature."""
@@ -17,8 +18,11 @@ _MASK64 = (1 << 64) - 1
 _MIN_SECONDS = -62_135_596_800
 _MAX_SECONDS = 253_402_300_799
 
+_TIMES = 2048
+"""Newest times kept: one vote's time is in what is signed, in the vote, and in the commit."""
+
 _ONE_BYTE = tuple([bytes((n,)) for n in range(0x80)])
-"""Varints of one byte, ready made: nearly all keys and lengths. This code runs many times for every vote."""
+"""Varints of one byte, ready made: nearly all keys and lengths. This runs many times for every vote."""
 
 
 class DecodeError(ValueError):
@@ -71,6 +75,7 @@ def sfixed64_field(number: int, n: int) -> bytes:
     return _ONE_BYTE[number << 3 | FIXED64] + n.to_bytes(8, "little", signed=True) if n else b""
 
 
+@lru_cache(maxsize=_TIMES)
 def time_bytes(ns: int) -> bytes:
     """Return the `Timestamp` message of nanoseconds since 1970."""
     seconds, nanos = divmod(ns, _SECOND)
@@ -209,6 +214,7 @@ class Message:
         return self._repeated
 
 
+@lru_cache(maxsize=_TIMES)
 def read_time(data: bytes) -> int:
     """Return the nanoseconds since 1970 of a `Timestamp` message, within the years 1 to 9999."""
     message = Message(data, ints=(1, 2))

@@ -1,6 +1,6 @@
 """Votes and proposals, and the exact bytes that are signed (chain-format.md 1.6). No counting of votes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from catenet.chain.block_id import BlockID
@@ -70,6 +70,8 @@ class Vote:
     signature: bytes = b""
     extension: bytes = b""
     extension_signature: bytes = b""
+    _encoded: bytes = field(default=b"", init=False, compare=False, repr=False)
+    """What `encode` gave: a vote is written for the journal, for each peer that lacks it, in certificates."""
 
     @property
     def is_nil(self) -> bool:
@@ -93,6 +95,11 @@ class Vote:
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
+        if not self._encoded:
+            object.__setattr__(self, "_encoded", self._encode())
+        return self._encoded
+
+    def _encode(self) -> bytes:
         return b"".join(
             (
                 int_field(1, self.type),
