@@ -22,7 +22,7 @@ from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
-from catenet.testing.simulator.codec import decode_frame, decode_record
+from catenet.testing.simulator.codec import decode_frame, decode_record, encode_frame, encode_record
 from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.keys import SimulatedKey, verify
@@ -36,8 +36,6 @@ from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.ids import Address
 from catenet.types.records import Record, VoteRecord
-from catenet.wire.convert import encode_frame
-from catenet.wire.records import encode_record
 
 FLUSH = 0.3
 """How often blocks and application state are flushed at a commit."""
@@ -229,14 +227,14 @@ class Host:
             match effect:
                 case effects.Broadcast(message=message):
                     self._world.monitor.leaves(self.address, message)
-                    frame = encode_frame(0, [message])
+                    frame = encode_frame(message)
                     for peer in self._world.network.connected(self.index):
                         self._carry(peer, frame)
                 case effects.Send(peer=address, message=message):
                     self._world.monitor.leaves(self.address, message)
                     for peer in self._world.network.connected(self.index):
                         if self._world.hosts[peer].address == address:
-                            self._carry(peer, encode_frame(0, [message]))
+                            self._carry(peer, encode_frame(message))
                 case effects.Answer():
                     self._world.calls.answered(self, effect)
                 case effects.Acknowledge():
