@@ -1,6 +1,7 @@
 """What a vote is for: the identity of a block (chain-format.md 1.3). Nothing of the block itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from catenet.chain.encoding import (
     DecodeError,
@@ -35,7 +36,8 @@ class BlockID:
     """A block's name: header hash and part set. The same hash with other parts is another value."""
 
     hash: bytes = b""
-    parts: PartSetHeader = PartSetHeader()
+    # Ids are keys everywhere; a block has one part set, so to tell blocks apart the header hash will do.
+    parts: PartSetHeader = field(default=PartSetHeader(), hash=False)
 
     @property
     def is_nil(self) -> bool:
@@ -58,8 +60,7 @@ class BlockID:
     @classmethod
     def read(cls, data: bytes) -> "BlockID":
         """Read bytes whose canonicity the enclosing message checks."""
-        message = Message(data, pieces=(1, 2))
-        return cls(hash=_hash(message.piece(1)), parts=PartSetHeader.read(message.message(2)))
+        return _read(data)
 
     @classmethod
     def decode(cls, data: bytes) -> "BlockID":
@@ -71,6 +72,13 @@ class BlockID:
 
 NIL = BlockID()
 """The zero block id: no block."""
+
+
+@lru_cache(maxsize=256)
+def _read(data: bytes) -> BlockID:
+    """Read a block id; all votes of a round carry one of very few, so the newest ones are kept."""
+    message = Message(data, pieces=(1, 2))
+    return BlockID(hash=_hash(message.piece(1)), parts=PartSetHeader.read(message.message(2)))
 
 
 def _hash(b: bytes) -> bytes:

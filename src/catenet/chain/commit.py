@@ -3,8 +3,9 @@
 Their verification is in `light`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from catenet.chain import merkle
 from catenet.chain.block_id import NIL, BlockID, PartSetHeader
@@ -86,30 +87,30 @@ class Commit:
     round: int
     block_id: BlockID
     signatures: tuple[CommitSig, ...]
+    _encoded: bytes = field(default=b"", init=False, compare=False, repr=False)
+    """What `encode` gave: a commit is written for the journal, the store, the peers and the next block."""
+    _hash: bytes = field(default=b"", init=False, compare=False, repr=False)
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
+        if not self._encoded:
+            object.__setattr__(self, "_encoded", self._encode())
+        return self._encoded
+
+    def _encode(self) -> bytes:
         head = int_field(1, self.height) + int_field(2, self.round) + message_field(3, self.block_id.encode())
         return head + b"".join([message_field(4, entry.encode()) for entry in self.signatures])
 
     @classmethod
     def decode(cls, data: bytes) -> "Commit":
         """Read canonical bytes; raises `DecodeError`."""
-        message = Message(data, ints=(1, 2), pieces=(3,), repeated=4)
-        commit = cls(
-            height=message.signed(1),
-            round=message.signed(2, 32),
-            block_id=BlockID.read(message.message(3)),
-            signatures=tuple([CommitSig.read(entry) for entry in message.repeated()]),
-        )
-        if commit.height < 0 or commit.round < 0:
-            raise DecodeError(f"negative height {commit.height} or round {commit.round}")
-        require_canonical(data, commit.encode())
-        return commit
+        return _decode(data)
 
     def hash(self) -> bytes:
         """Return the `last_commit_hash` of the header that follows."""
-        return merkle.root([entry.encode() for entry in self.signatures])
+        if not self._hash:
+            object.__setattr__(self, "_hash", merkle.root([entry.encode() for entry in self.signatures]))
+        return self._hash
 
     def vote(self, index: int) -> Vote:
         """Return the precommit of a present entry; raises `ValueError` when it is absent."""
@@ -130,6 +131,22 @@ class Commit:
     def sign_bytes(self, chain_id: str, index: int) -> bytes:
         """Return what the validator of a present entry signed."""
         return self.vote(index).sign_bytes(chain_id)
+
+
+@lru_cache(maxsize=8)
+def _decode(data: bytes) -> Commit:
+    """Read a commit: one block's is read when it is put together, stored, and sent to a peer."""
+    message = Message(data, ints=(1, 2), pieces=(3,), repeated=4)
+    commit = Commit(
+        height=message.signed(1),
+        round=message.signed(2, 32),
+        block_id=BlockID.read(message.message(3)),
+        signatures=tuple([CommitSig.read(entry) for entry in message.repeated()]),
+    )
+    if commit.height < 0 or commit.round < 0:
+        raise DecodeError(f"negative height {commit.height} or round {commit.round}")
+    require_canonical(data, commit.encode())
+    return commit
 
 
 EMPTY_COMMIT = Commit(height=0, round=0, block_id=NIL, signatures=())

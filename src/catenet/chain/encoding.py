@@ -4,6 +4,7 @@ Hashes need bytes that never vary, which generated classes do not promise. Only 
 """
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 ZERO_TIME_NS = -62_135_596_800 * 10**9
 """Go's zero time (year 1), in nanoseconds since 1970: the time of an absent signature."""
@@ -17,6 +18,12 @@ _MASK64 = (1 << 64) - 1
 _MIN_SECONDS = -62_135_596_800
 _MAX_SECONDS = 253_402_300_799
 
+_TIMES = 2048
+"""Newest times kept: one vote's time is in what is signed, in the vote, and in the commit."""
+
+_ONE_BYTE = tuple([bytes((n,)) for n in range(0x80)])
+"""Varints of one byte, ready made: nearly all keys and lengths. This runs many times for every vote."""
+
 
 class DecodeError(ValueError):
     """Bytes that are not the canonical encoding of a value of the expected kind."""
@@ -25,7 +32,12 @@ class DecodeError(ValueError):
 def uvarint(n: int) -> bytes:
     """Return the unsigned varint of `n`; a negative one as its 64-bit two's complement (ten bytes)."""
     if 0 <= n < 0x80:
-        return bytes((n,))
+        return _ONE_BYTE[n]
+    if 1 << 28 <= n < 1 << 35:
+        # Five bytes: the seconds of a time, and mostly its nanoseconds.
+        return bytes(
+            (n & 0x7F | 0x80, n >> 7 & 0x7F | 0x80, n >> 14 & 0x7F | 0x80, n >> 21 & 0x7F | 0x80, n >> 28)
+        )
     if not -(1 << 63) <= n <= _MASK64:
         raise ValueError(f"{n} does not fit into 64 bits")
     n &= _MASK64
@@ -43,25 +55,27 @@ def delimited(b: bytes) -> bytes:
 
 
 def int_field(number: int, n: int) -> bytes:
-    """Return a varint field, empty when `n` is 0."""
-    return uvarint(number << 3) + uvarint(n) if n else b""
+    """Return a varint field of a number up to 15, empty when `n` is 0."""
+    return _ONE_BYTE[number << 3] + uvarint(n) if n else b""
 
 
 def bytes_field(number: int, b: bytes) -> bytes:
-    """Return a bytes field, empty when `b` is empty."""
-    return uvarint(number << 3 | BYTES) + uvarint(len(b)) + b if b else b""
+    """Return a bytes field of a number up to 15, empty when `b` is empty."""
+    return message_field(number, b) if b else b""
 
 
 def message_field(number: int, message: bytes) -> bytes:
-    """Return an embedded message, written even when it is empty."""
-    return uvarint(number << 3 | BYTES) + uvarint(len(message)) + message
+    """Return an embedded message of a number up to 15, written even when it is empty."""
+    size = len(message)
+    return _ONE_BYTE[number << 3 | BYTES] + (_ONE_BYTE[size] if size < 0x80 else uvarint(size)) + message
 
 
 def sfixed64_field(number: int, n: int) -> bytes:
     """Return a signed 64-bit field of fixed width, empty when `n` is 0."""
-    return uvarint(number << 3 | FIXED64) + n.to_bytes(8, "little", signed=True) if n else b""
+    return _ONE_BYTE[number << 3 | FIXED64] + n.to_bytes(8, "little", signed=True) if n else b""
 
 
+@lru_cache(maxsize=_TIMES)
 def time_bytes(ns: int) -> bytes:
     """Return the `Timestamp` message of nanoseconds since 1970."""
     seconds, nanos = divmod(ns, _SECOND)
@@ -97,19 +111,30 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
     """
     pos, end = 0, len(data)
     while pos < end:
-        key, pos = read_uvarint(data, pos)
+        # Here and below: a varint of one byte, as nearly all are, costs no call.
+        key = data[pos]
+        if key < 0x80:
+            pos += 1
+        else:
+            key, pos = read_uvarint(data, pos)
         number, wire_type = key >> 3, key & 7
         if not 0 < number < 1 << 29:
             raise DecodeError(f"field number {number}")
-        if wire_type == VARINT:
-            value, pos = read_uvarint(data, pos)
-            yield number, wire_type, value
-        elif wire_type == BYTES:
-            size, pos = read_uvarint(data, pos)
+        if wire_type == BYTES:
+            if pos < end and data[pos] < 0x80:
+                size, pos = data[pos], pos + 1
+            else:
+                size, pos = read_uvarint(data, pos)
             if size > end - pos:
                 raise DecodeError(f"truncated field {number}: {size} bytes announced, {end - pos} left")
             yield number, wire_type, data[pos : pos + size]
             pos += size
+        elif wire_type == VARINT:
+            if pos < end and data[pos] < 0x80:
+                value, pos = data[pos], pos + 1
+            else:
+                value, pos = read_uvarint(data, pos)
+            yield number, wire_type, value
         elif wire_type == FIXED64:
             if end - pos < 8:
                 raise DecodeError(f"truncated field {number}")
@@ -189,6 +214,7 @@ class Message:
         return self._repeated
 
 
+@lru_cache(maxsize=_TIMES)
 def read_time(data: bytes) -> int:
     """Return the nanoseconds since 1970 of a `Timestamp` message, within the years 1 to 9999."""
     message = Message(data, ints=(1, 2))

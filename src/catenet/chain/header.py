@@ -4,6 +4,7 @@ The rules that bind a header to a chain are in `state`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from catenet.chain import merkle
 from catenet.chain.block_id import BlockID
@@ -73,29 +74,7 @@ class Header:
     @classmethod
     def decode(cls, data: bytes) -> "Header":
         """Read canonical bytes; raises `DecodeError`."""
-        message = Message(data, ints=(3,), pieces=(1, 2, *range(4, 15)))
-        version = Message(message.message(1), ints=(1, 2))
-        header = cls(
-            version_block=version.unsigned(1),
-            version_app=version.unsigned(2),
-            chain_id=message.text(2),
-            height=message.signed(3),
-            time_ns=read_time(message.message(4)),
-            last_block_id=BlockID.read(message.message(5)),
-            last_commit_hash=message.piece(6),
-            data_hash=message.piece(7),
-            validators_hash=message.piece(8),
-            next_validators_hash=message.piece(9),
-            consensus_hash=message.piece(10),
-            app_hash=message.piece(11),
-            last_results_hash=message.piece(12),
-            evidence_hash=message.piece(13),
-            proposer_address=message.piece(14),
-        )
-        if header.height < 0:
-            raise DecodeError(f"negative height {header.height}")
-        require_canonical(data, header.encode())
-        return header
+        return _decode(data)
 
     def leaves(self) -> list[bytes]:
         """Return the 14 leaves of the hash, in order."""
@@ -111,4 +90,38 @@ class Header:
 
     def hash(self) -> bytes:
         """Return the block's hash."""
-        return merkle.root(self.leaves())
+        return _hash(self)
+
+
+@lru_cache(maxsize=32)
+def _hash(header: Header) -> bytes:
+    """Return a header's hash: it is asked for when its block is offered, put together and proposed."""
+    return merkle.root(header.leaves())
+
+
+@lru_cache(maxsize=32)
+def _decode(data: bytes) -> Header:
+    """Read a header: one block's is read when it is offered, put together, and committed."""
+    message = Message(data, ints=(3,), pieces=(1, 2, *range(4, 15)))
+    version = Message(message.message(1), ints=(1, 2))
+    header = Header(
+        version_block=version.unsigned(1),
+        version_app=version.unsigned(2),
+        chain_id=message.text(2),
+        height=message.signed(3),
+        time_ns=read_time(message.message(4)),
+        last_block_id=BlockID.read(message.message(5)),
+        last_commit_hash=message.piece(6),
+        data_hash=message.piece(7),
+        validators_hash=message.piece(8),
+        next_validators_hash=message.piece(9),
+        consensus_hash=message.piece(10),
+        app_hash=message.piece(11),
+        last_results_hash=message.piece(12),
+        evidence_hash=message.piece(13),
+        proposer_address=message.piece(14),
+    )
+    if header.height < 0:
+        raise DecodeError(f"negative height {header.height}")
+    require_canonical(data, header.encode())
+    return header

@@ -1,6 +1,6 @@
 """Votes and proposals, and the exact bytes that are signed (chain-format.md 1.6). No counting of votes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from catenet.chain.block_id import BlockID
@@ -25,6 +25,10 @@ class VoteType(IntEnum):
     PREVOTE = 1
     PRECOMMIT = 2
     PROPOSAL = 32
+
+
+_VOTED = {1: VoteType.PREVOTE, 2: VoteType.PRECOMMIT}
+"""What a vote may be, by its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class Vote:
     signature: bytes = b""
     extension: bytes = b""
     extension_signature: bytes = b""
+    _encoded: bytes = field(default=b"", init=False, compare=False, repr=False)
+    """What `encode` gave: a vote is written for the journal, for each peer that lacks it, in certificates."""
 
     @property
     def is_nil(self) -> bool:
@@ -89,6 +95,11 @@ class Vote:
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
+        if not self._encoded:
+            object.__setattr__(self, "_encoded", self._encode())
+        return self._encoded
+
+    def _encode(self) -> bytes:
         return b"".join(
             (
                 int_field(1, self.type),
@@ -108,11 +119,11 @@ class Vote:
     def read(cls, data: bytes) -> "Vote":
         """Read bytes whose canonicity the enclosing message checks."""
         message = Message(data, ints=(1, 2, 3, 7), pieces=(4, 5, 6, 8, 9, 10))
-        kind = message.unsigned(1)
-        if kind not in (VoteType.PREVOTE, VoteType.PRECOMMIT):
-            raise DecodeError(f"vote type {kind}")
+        type = _VOTED.get(message.unsigned(1))
+        if type is None:
+            raise DecodeError(f"vote type {message.unsigned(1)}")
         vote = cls(
-            type=VoteType(kind),
+            type=type,
             height=message.signed(2),
             round=message.signed(3, 32),
             block_id=BlockID.read(message.message(4)),

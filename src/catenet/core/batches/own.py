@@ -23,6 +23,7 @@ _INCARNATION_AHEAD_MS = 600_000
 EXPIRED = "EXPIRED: outcome unknown here, look the id up"
 """D8: what the author says of transactions whose batch died."""
 
+_NO_USAGE = Usage()
 _RESTARTS = 8
 """New incarnations in one run: a liar cannot make us begin anew for ever."""
 
@@ -133,10 +134,11 @@ class OwnStream:
     def advance(self, now: Instant) -> list[Output]:
         """Seal what is due, push what peers take, acknowledge what is held widely enough."""
         outputs: list[Output] = []
-        wait_us = self._wait_us(now.mono_us)
+        replicated = self._holders.replicated(self.author.incarnation)
+        wait_us = self._wait_us(replicated, now.mono_us)
         while wait_us == 0:
             outputs.extend(self._seal(now.mono_us))
-            wait_us = self._wait_us(now.mono_us)
+            wait_us = self._wait_us(replicated, now.mono_us)
         if wait_us is not None:
             outputs.extend(self._timers.arm(SEAL, now.mono_us, wait_us))
         for peer in self._holders.order:
@@ -144,15 +146,14 @@ class OwnStream:
                 outputs.extend(self.pusher.pump(peer, self.author.seq, self.author.incarnation, now.mono_us))
         if self.pusher.busy():
             outputs.extend(self._timers.arm(PUSH, now.mono_us, self._config.push_stall_us))
-        done = self.tickets.replicated(self._holders.replicated(self.author.incarnation))
+        done = self.tickets.replicated(replicated)
         done.extend(self.tickets.replicated_elsewhere(self._holders, self._store.held))
         outputs.extend([Acknowledge(ticket=ticket, reached=Level.REPLICATED) for ticket in done])
         return outputs
 
-    def _wait_us(self, now_us: int) -> int | None:
-        usage = self._store.usage.get(self._me, Usage())
-        in_flight = self._holders.replicated(self.author.incarnation) < self.author.seq
-        return self.author.wait_us(usage, now_us, in_flight=in_flight)
+    def _wait_us(self, replicated: int, now_us: int) -> int | None:
+        usage = self._store.usage.get(self._me, _NO_USAGE)
+        return self.author.wait_us(usage, now_us, in_flight=replicated < self.author.seq)
 
     def _seal(self, now_us: int) -> list[Output]:
         sealed = self.author.seal(now_us)

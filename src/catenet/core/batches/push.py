@@ -83,7 +83,7 @@ class Pusher:
     def pump(self, peer: Address, newest: int, incarnation: int, now_us: int) -> list[Send]:
         """Send a validator what it may take now."""
         state = self._peers.get(peer)
-        if state is None or not state.told:
+        if state is None or not state.told or state.next > newest:
             return []
         sends: list[Send] = []
         room = min(self._config.pipe_bytes, state.credit)

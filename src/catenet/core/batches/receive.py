@@ -61,7 +61,9 @@ class Receiver:
 
     def tip(self, author: Address, usage: Usage | None, *, paused: bool) -> Tip:
         """Return what to tell: cumulative, with the bytes still welcome; 0 when either bound is hit (D4)."""
-        stream = self._streams.setdefault(author, _Stream())
+        stream = self._streams.get(author)
+        if stream is None:
+            stream = self._streams[author] = _Stream()
         stream.told_credit = 0 if paused else self._room(usage)
         return Tip(author=author, incarnation=stream.incarnation, seq=stream.have, credit=stream.told_credit)
 

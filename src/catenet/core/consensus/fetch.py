@@ -75,6 +75,9 @@ def _wanted(ctx: Context) -> tuple[tuple[Digest, ...], tuple[bytes, ...], list[A
         digests.update(dict.fromkeys(entry.missing))
         sources.update(dict.fromkeys(entry.sources))
         sources.update(dict.fromkeys(_signers(ctx.hs, entry)))
+    if not digests and not hashes:
+        # Mostly nothing is missing, and nobody is asked.
+        return (), (), []
     linked = ctx.linked()
     ordered = [peer for peer in sources if peer in linked]
     return tuple(digests), tuple(hashes), ordered + [peer for peer in linked if peer not in sources]

@@ -26,7 +26,11 @@ def settle(ctx: Context) -> None:
     """Try the rules in order, from the first again after each that acted, until none applies."""
     acted = True
     while acted and ctx.active:
-        acted = any(rule(ctx) for rule in RULES)
+        acted = False
+        for rule in RULES:
+            if rule(ctx):
+                acted = True
+                break
 
 
 def start_round(ctx: Context, round: int) -> None:
@@ -45,7 +49,7 @@ def start_round(ctx: Context, round: int) -> None:
 def decide(ctx: Context) -> bool:
     """T9 DECIDE (L49): in any round, two thirds of eligible precommits for a block that is here."""
     hs = ctx.hs
-    if not hs.ready:
+    if not hs.ready or not (hs.certificates or hs.votes.precommit_quorums):
         return False
     for entry, commit in _decisions(hs):
         if commit is None or entry.assembled is None or entry.compact is None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from catenet.chain.vote import Proposal, Vote
 from catenet.core.node import Node
 from catenet.testing.simulator.chooser import Chooser
+from catenet.testing.simulator.codec import encode_frame
 from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.world import World
 from catenet.types.clock import Instant
 from catenet.types.ids import Address
 from catenet.types.messages import Message
-from catenet.wire.convert import encode_frame
 
 
 class OwnHand:
@@ -74,7 +74,7 @@ class OwnHand:
 
     def say(self, peer: int, message: Message) -> None:
         """Send to a peer at once, whatever is on disk."""
-        self._host.carry(peer, encode_frame(0, [message]))
+        self._host.carry(peer, encode_frame(message))
 
     def after(self, delay_us: int, action: Callable[[], None]) -> None:
         """Do something later in this life."""

@@ -7,10 +7,10 @@ from catenet.core.guard import GuardState, raised, rejoin_height
 from catenet.node.outbox import Outbox
 from catenet.node.signer import Signer
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
+from catenet.testing.simulator.codec import decode_record, encode_record
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.journals import Journals
 from catenet.types.records import Record, RejoinRecord, VoteRecord
-from catenet.wire.records import decode_record, encode_record
 
 
 def open_journal(

@@ -14,6 +14,7 @@ from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
+from catenet.testing.simulator.codec import decode_frame, encode_frame, encode_record
 from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.home import open_journal
@@ -26,8 +27,6 @@ from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
 from catenet.types.messages import Found, Message
 from catenet.types.records import Record, RejoinRecord
-from catenet.wire.convert import decode_frame, encode_frame
-from catenet.wire.records import encode_record
 
 FLUSH = 0.3
 """How often blocks and application state are flushed at a commit."""
@@ -243,10 +242,10 @@ class Host:
         if self.conduct is not None:
             for peer in peers:
                 for said in self.conduct.says(peer, message):
-                    self.carry(peer, encode_frame(0, [said]))
+                    self.carry(peer, encode_frame(said))
             return
         self._world.monitor.leaves(self.address, message)
-        frame = encode_frame(0, [message])
+        frame = encode_frame(message)
         for peer in peers:
             self.carry(peer, frame)
 

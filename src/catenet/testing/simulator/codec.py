@@ -1,0 +1,24 @@
+"""The production codecs of frames and records, called once for each distinct message, record or run of bytes.
+
+Nodes say the same thing to every peer, keep the same records, and read a journal again at each restart.
+All of that are immutable values, so equal ones may share their bytes and what was read from them. The first
+is written and read for real.
+"""
+
+from functools import lru_cache
+
+from catenet.types.messages import Message
+from catenet.wire import convert, records
+
+_KEPT = 4096
+"""More than a schedule has under way at any time."""
+
+encode_record = lru_cache(_KEPT)(records.encode_record)
+decode_record = lru_cache(_KEPT)(records.decode_record)
+decode_frame = lru_cache(_KEPT)(convert.decode_frame)
+
+
+@lru_cache(_KEPT)
+def encode_frame(message: Message) -> bytes:
+    """Return the frame of one message."""
+    return convert.encode_frame(0, [message])
