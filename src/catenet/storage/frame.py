@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from catenet.types.errors import Corrupt
+
 MAGIC = b"CATELOG1"
 HEADER_BYTES = 64
 FRAME_HEAD_BYTES = 16
@@ -88,15 +90,16 @@ def payload_of(records: Sequence[bytes]) -> bytes:
 
 
 def records_of(payload: bytes) -> list[bytes]:
-    """Split the payload of a frame that checked."""
+    """Split the payload of a frame that checked. Raises `Corrupt` when another version wrote it."""
     records: list[bytes] = []
-    at = 0
-    while at < len(payload):
+    at, size = 0, len(payload)
+    while at <= size - _LENGTH.size:
         (length,) = _LENGTH.unpack_from(payload, at)
         at += _LENGTH.size
         records.append(payload[at : at + length])
         at += length
-    assert at == len(payload), "a frame that checked holds whole records"
+    if at != size:
+        raise Corrupt(f"a group of {size} bytes whose checksum holds is not made of whole records")
     return records
 
 
