@@ -1,6 +1,6 @@
 """Readers of messages: of peers, of clients, of a node's answers, and of the journal's records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TypeVar, cast
 
@@ -29,21 +29,23 @@ T = TypeVar("T")
 OUTCOME_BYTES = 128 << 20
 """Equal results in a row are written once with their number: a block of a million of them is a few bytes."""
 
-REQUESTS: tuple[type[Message], ...] = (
-    seed.BlockRequest,
-    seed.Transaction,
-    seed.TransactionBatch,
-    seed.SyncRequest,
-    query.StatusRequest,
-    query.GetBlockRequest,
-    query.GetBlocksByHeightRequest,
-    query.GetTransactionRequest,
-    query.GetTransactionsRequest,
-    query.QueryRequest,
-    query.QueryManyRequest,
-    health.HealthCheckRequest,
-    peer_pb2.BlocksRequest,
-)
+PUBLIC_METHODS: Mapping[str, type[Message]] = {
+    "/blockchain.Node/GetLatestBlock": seed.BlockRequest,
+    "/blockchain.Node/BroadcastTransaction": seed.Transaction,
+    "/blockchain.Node/BroadcastTransactions": seed.TransactionBatch,
+    "/blockchain.Node/SubmitBatches": seed.TransactionBatch,
+    "/blockchain.BlockSyncService/SyncBlocks": seed.SyncRequest,
+    "/catenet.v1.Query/Status": query.StatusRequest,
+    "/catenet.v1.Query/GetBlock": query.GetBlockRequest,
+    "/catenet.v1.Query/GetBlocksByHeight": query.GetBlocksByHeightRequest,
+    "/catenet.v1.Query/GetTransaction": query.GetTransactionRequest,
+    "/catenet.v1.Query/GetTransactions": query.GetTransactionsRequest,
+    "/catenet.v1.Query/Query": query.QueryRequest,
+    "/catenet.v1.Query/QueryMany": query.QueryManyRequest,
+    "/grpc.health.v1.Health/Check": health.HealthCheckRequest,
+    "/grpc.health.v1.Health/Watch": health.HealthCheckRequest,
+}
+REQUESTS: tuple[type[Message], ...] = (*dict.fromkeys(PUBLIC_METHODS.values()), peer_pb2.BlocksRequest)
 
 
 def from_kind(kind: type[Message]) -> Make:
