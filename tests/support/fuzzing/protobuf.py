@@ -23,14 +23,21 @@ Pieces = Mapping[str, Sequence[bytes]]
 """Real values of bytes fields, by the field's name."""
 
 
-def message(kind: Descriptor, random: Random, pieces: Pieces) -> bytes:
+Numbers = Mapping[str, Sequence[int]]
+"""The same for numbers: what is near the truth."""
+
+NO_NUMBERS: Numbers = {}
+
+
+def message(kind: Descriptor, random: Random, pieces: Pieces, numbers: Numbers = NO_NUMBERS) -> bytes:
     """Return the bytes of a message of a kind: valid, or wrong in one or more ways."""
-    return _Maker(random, pieces, pick(random, (0, 0, 40, 8))).message(kind, 0)
+    return _Maker(random, pieces, numbers, pick(random, (0, 0, 40, 8))).message(kind, 0)
 
 
 class _Maker:
-    def __init__(self, random: Random, pieces: Pieces, faults: int) -> None:
+    def __init__(self, random: Random, pieces: Pieces, numbers: Numbers, faults: int) -> None:
         self._random = random
+        self._numbers = numbers
         self._pieces = pieces
         self._faults = faults
         """One field in so many is wrong; 0: none."""
@@ -66,6 +73,8 @@ class _Maker:
         match field.type:
             case FieldDescriptor.TYPE_MESSAGE:
                 assert field.message_type is not None
+                if field.name in self._pieces and chance(random, 2):
+                    return _delimited(field.number, self._bytes(field.name))
                 body = noise(random, 3) if depth > DEPTH_MAX else self.message(field.message_type, depth + 1)
                 return _delimited(field.number, body)
             case FieldDescriptor.TYPE_STRING:
@@ -78,10 +87,16 @@ class _Maker:
                 number = integer(random) if chance(random, self._faults) else random.randrange(4)
                 return uvarint(field.number << 3) + uvarint(number)
             case _:
-                number = random.randrange(8) if chance(random, 2) else integer(random)
+                number = self._number(field.name)
                 if chance(random, 4) and field.is_repeated:
                     return _delimited(field.number, uvarint(number) * random.randrange(5))
                 return uvarint(field.number << 3) + uvarint(number)
+
+    def _number(self, name: str) -> int:
+        near = self._numbers.get(name, ())
+        if near and not chance(self._random, 8):
+            return pick(self._random, near)
+        return self._random.randrange(8) if chance(self._random, 2) else integer(self._random)
 
     def _bytes(self, name: str) -> bytes:
         real = self._pieces.get(name, ())
