@@ -26,8 +26,17 @@ Prepare = Callable[[Sequence[bytes]], Sequence[bytes]]
 class Solo:
     """Does a core's effects at once; timers wait for `run`."""
 
-    def __init__(self, prepare: Prepare = list, params: Mapping[int, ConsensusParams] | None = None) -> None:
-        """`params`: what the application changes the parameters to at some heights."""
+    def __init__(
+        self,
+        prepare: Prepare = list,
+        params: Mapping[int, ConsensusParams] | None = None,
+        refused_rounds: int = 0,
+    ) -> None:
+        """`params`: what the application changes the parameters to at some heights.
+
+        `refused_rounds`: in so many rounds the application refuses whatever block it is asked about.
+        """
+        self.refused_rounds = refused_rounds
         self.store = ChainStore()
         self.params = params or {}
         self.prepare = prepare
@@ -78,8 +87,11 @@ class Solo:
             case effects.PrepareBlock(height=height, round=round_, request=prepare):
                 self.inbox.append(events.Prepared(height=height, round=round_, txs=self.prepare(prepare.txs)))
             case effects.ProcessBlock(request=process):
+                self.refused_rounds -= 1
                 self.inbox.append(
-                    events.Processed(height=process.height, block_hash=process.hash, accepted=True)
+                    events.Processed(
+                        height=process.height, block_hash=process.hash, accepted=self.refused_rounds < 0
+                    )
                 )
             case effects.Execute(height=height, request=execute):
                 outcome = BlockOutcome(

@@ -5,7 +5,7 @@ import pytest
 from catenet.core.serving import BLOCKS_MAX
 from catenet.types import effects, events
 from catenet.types.messages import Wanted
-from catenet.types.records import CommitRecord, ExecutedRecord
+from catenet.types.records import CommitRecord, ExecutedRecord, VoteRecord
 from support.solo import Prepare, Solo
 
 TXS = [b"a=1", b"b=2", b"a=1"]
@@ -59,3 +59,15 @@ def test_one_fetch_gets_a_bounded_number_of_blocks() -> None:
     solo.give(events.FetchRequested(request=5, peer=b"p" * 20, wanted=wanted))
     (answer,) = [effect for effect in solo.done if isinstance(effect, effects.Answer)]
     assert len(answer.found) == BLOCKS_MAX
+
+
+def test_a_proposer_judges_its_own_block_as_any_other() -> None:
+    solo = Solo(refused_rounds=1)
+    solo.give(events.Submitted(ticket=1, client="c", txs=TXS, level=events.Level.COMMITTED))
+    solo.run(5_000_000)
+    votes = [record.vote for record in solo.records if isinstance(record, VoteRecord)]
+    first = [vote for vote in votes if (vote.height, vote.round) == (1, 0)]
+    assert [vote.is_nil for vote in first] == [True, True]
+    committed = [effect.commit.round for effect in solo.done if isinstance(effect, effects.CommitBlock)]
+    assert committed[0] > 0
+    assert not any(committed[1:])
