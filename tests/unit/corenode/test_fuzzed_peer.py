@@ -5,6 +5,7 @@ composed with intent, here they come from the descriptors of the protocol, fille
 moment: votes signed for real blocks, real headers, commits and batches, heights and rounds near the present.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -30,6 +31,7 @@ from support.hostile import LIAR, Siege, size_of
 ENTRIES_MAX = 5_000
 """In all containers of a core, as in `test_review_hostile_peer`."""
 
+SEEDS = 2 * int(os.environ.get("CATENET_SCHEDULES", "1"))
 FRAMES = 25
 """To one node at a time."""
 
@@ -217,7 +219,7 @@ class Storm(Siege):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_24_no_message_that_the_descriptors_allow_stops_a_node(seed: int) -> None:
     storm = Storm(seed)
     storm.pass_time(500_000)

@@ -5,6 +5,7 @@ ends in good order afterwards. What the client asks to be committed is answered.
 """
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from random import Random
@@ -17,10 +18,11 @@ from support.fuzzing.wire_targets import PUBLIC_METHODS, from_kind
 
 pytestmark = pytest.mark.slow
 
-CALLS = 60
+SCALE = int(os.environ.get("CATENET_SCHEDULES", "1"))
+CALLS = 60 * SCALE
 """Of each public method."""
 
-ROUNDS = 8
+ROUNDS = 8 * SCALE
 """Of each attacker."""
 
 AT_ONCE = 16
