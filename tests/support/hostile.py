@@ -1,17 +1,23 @@
 """What surrounds a hostile validator in the simulator: a monitor that knows it, calls that reach it."""
 
 import gc
+from random import Random
 from types import FunctionType, ModuleType
 from typing import cast
 
 from catenet.chain.commit import BlockID
+from catenet.chain.state import ChainState
 from catenet.testing.simulator.calls import Calls
+from catenet.testing.simulator.chooser import Chooser
+from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.config import SimulationConfig, Violation
 from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor, Step
 from catenet.testing.simulator.network import Network
+from catenet.testing.simulator.run import make_genesis
 from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.world import World
 from catenet.types import messages
 from catenet.types.effects import Fetch, RequestBlocks
 from catenet.types.messages import Message
@@ -64,6 +70,54 @@ class LyingCalls(Calls):
             self.asked.append((cast(Host, asker), effect))
         else:
             super().blocks(cast(Host, asker), effect)
+
+
+class Siege:
+    """Three honest nodes, and the key of the fourth."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.schedule, chooser = Schedule(), Chooser(seed)
+        genesis = make_genesis(CONFIG)
+        self.witness = Witness(ChainState.genesis(genesis))
+        network = Network(self.schedule, chooser, CONFIG)
+        self.calls = LyingCalls(self.schedule, network)
+        clients = Clients(self.schedule, chooser, CONFIG, self.witness)
+        self.hosts: list[Host] = []
+        world = World(
+            config=CONFIG,
+            schedule=self.schedule,
+            chooser=chooser,
+            network=network,
+            calls=self.calls,
+            clients=clients,
+            monitor=self.witness,
+            genesis=genesis,
+            hosts=self.hosts,
+        )
+        self.hosts.extend(Host(world, index) for index in range(CONFIG.validators))
+        self.calls.start(self.hosts)
+        network.start(lambda node, peer, up: self.hosts[node].link(peer, up=up))
+        self.honest = self.hosts[:LIAR]
+        for host in self.honest:
+            host.start()
+            host.link(LIAR, up=True)
+        network.end_chaos()
+        clients.start(self.honest)
+        clients.calm(self.honest)
+        self.key = SimulatedKey.of(LIAR)
+        self.me = self.key.public.address
+        self.frames = 0
+        self.witness.submitted([b"k=v", b"a=b"])
+
+    def pass_time(self, us: int) -> None:
+        """Let things happen for a while."""
+        end = self.schedule.now_us + us
+        marker: list[bool] = []
+        self.schedule.after(us, lambda: marker.append(True))
+        while not marker:
+            self.schedule.step()
+        assert self.schedule.now_us == end
 
 
 def size_of(root: object) -> int:

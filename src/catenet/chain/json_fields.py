@@ -21,6 +21,11 @@ def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def _is_unicode(text: str) -> bool:
+    """Say whether UTF-8 can hold the text: JSON's escapes may name half a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 class JsonObject:
     """One JSON object; every read names the place in its error."""
 
@@ -48,10 +53,12 @@ class JsonObject:
         return self._get(name)
 
     def text(self, name: str) -> str:
-        """Return a string."""
+        """Return a string; one that UTF-8 cannot hold (half a surrogate pair) is refused."""
         value = self._get(name)
         if not isinstance(value, str):
             raise JsonError(f"{self._where}{name} is {value!r}, not a string")
+        if not _is_unicode(value):
+            raise JsonError(f"{self._where}{name} holds half a surrogate pair")
         return value
 
     def integer(self, name: str) -> int:
@@ -78,7 +85,9 @@ class JsonObject:
 
     def base64(self, name: str) -> bytes:
         """Return bytes written in base64; the text is not repeated in errors, for it may be secret."""
-        value = self.text(name)
+        value = self._get(name)
+        if not isinstance(value, str):
+            raise JsonError(f"{self._where}{name} is not a string")
         try:
             return b64decode(value, validate=True)
         except ValueError as error:
@@ -110,7 +119,7 @@ class JsonObject:
 
     def texts(self, name: str) -> list[str]:
         """Return a list of strings; missing or null is empty."""
-        items = [item for item in self.items(name) if isinstance(item, str)]
+        items = [item for item in self.items(name) if isinstance(item, str) and _is_unicode(item)]
         if len(items) != len(self.items(name)):
             raise JsonError(f"{self._where}{name} holds something that is not a string")
         return items

@@ -22,6 +22,7 @@ SECP256K1 = "secp256k1"
 
 _JSON_TYPES = {ED25519: "tendermint/PubKeyEd25519", SECP256K1: "tendermint/PubKeySecp256k1"}
 _PRIVATE_JSON_TYPE = "tendermint/PrivKeyEd25519"
+_TYPE_CHARS_MAX = 40
 _PROTO_FIELDS = {ED25519: 1, SECP256K1: 2}
 _SIZES = {ED25519: 32, SECP256K1: 33}
 
@@ -125,8 +126,11 @@ class PrivateKey:
     @classmethod
     def from_json(cls, value: JsonObject) -> "PrivateKey":
         """Read the `{"type", "value"}` form; raises `JsonError`, never naming the secret."""
-        if value.text("type") != _PRIVATE_JSON_TYPE:
-            raise JsonError(f"private key type {value.text('type')!r}, not {_PRIVATE_JSON_TYPE!r}")
+        kind = value.text("type")
+        if kind != _PRIVATE_JSON_TYPE:
+            # What is too long for a type may be the secret in the wrong place.
+            shown = repr(kind) if len(kind) <= _TYPE_CHARS_MAX else f"of {len(kind)} characters"
+            raise JsonError(f"private key type {shown}, not {_PRIVATE_JSON_TYPE!r}")
         data = value.base64("value")
         if len(data) != 64:
             raise JsonError(f"a private key of {len(data)} bytes, not 64")

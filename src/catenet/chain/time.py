@@ -9,6 +9,7 @@ from catenet.chain.encoding import ZERO_TIME_NS
 from catenet.chain.validators import ValidatorSet
 
 _SECOND = 10**9
+_LAST_SECOND_NS = 253_402_300_799 * _SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -53,6 +54,8 @@ def parse_rfc3339(text: str) -> int:
     seconds = elapsed.days * 86_400 + elapsed.seconds
     if seconds * _SECOND < ZERO_TIME_NS:
         raise ValueError(f"{text!r} is before the year 1")
+    if seconds * _SECOND > _LAST_SECOND_NS:
+        raise ValueError(f"{text!r} is after the year 9999")
     return seconds * _SECOND + int((fraction or "").ljust(9, "0"))
 
 

@@ -77,7 +77,7 @@ def read_network(home: Path) -> Network | None:
         return Network(home=home, chain_id=str(value["chain_id"]), nodes=nodes, ca=str(value["ca"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Failure(f"{path} is damaged ({error}); delete it and run catenet testnet again") from None
 
 

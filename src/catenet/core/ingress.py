@@ -84,6 +84,8 @@ class _Submission:
     ids: Sequence[TxId]
     places: Sequence[int]
     """Of each transaction to check, its index in what the client sent."""
+    repeats: Mapping[int, Sequence[int]]
+    """Further places of the one that stands first at an index: what is refused there is refused here."""
     joined: Sequence[TxId]
     refused: tuple[TxRefusal, ...]
     size: int
@@ -146,9 +148,12 @@ class Ingress:
         pending = self._pool.pending_ids(ids)
         out = {refusal.index for refusal in refused}
         first: dict[TxId, int] = {}
+        repeats: dict[int, list[int]] = {}
         for index, tx_id in enumerate(ids):
             if index not in out and tx_id not in committed and tx_id not in pending:
-                first.setdefault(tx_id, index)
+                place = first.setdefault(tx_id, index)
+                if place != index:
+                    repeats.setdefault(place, []).append(index)
         places = list(first.values())
         txs = [event.txs[index] for index in places]
         return _Submission(
@@ -157,6 +162,7 @@ class Ingress:
             txs=txs,
             ids=list(first),
             places=places,
+            repeats=repeats,
             joined=[tx_id for tx_id in pending if tx_id not in committed],
             refused=tuple(refused),
             size=sum(map(len, txs)),
@@ -196,9 +202,10 @@ class Ingress:
 
     def _judge(self, submission: _Submission, results: Sequence[CheckResult]) -> list[Output]:
         refused = [
-            TxRefusal(index=place, code=result.code, reason=result.log)
+            TxRefusal(index=index, code=result.code, reason=result.log)
             for place, result in zip(submission.places, results, strict=True)
             if result.code != 0
+            for index in (place, *submission.repeats.get(place, ()))
         ]
         if refused:
             kept = [index for index, result in enumerate(results) if result.code == 0]
@@ -210,6 +217,7 @@ class Ingress:
                 txs=txs,
                 ids=[submission.ids[index] for index in kept],
                 places=(),
+                repeats={},
                 joined=submission.joined,
                 refused=submission.refused,
                 size=sum(map(len, txs)),

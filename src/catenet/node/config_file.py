@@ -76,15 +76,19 @@ def parse(
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"line (\d+)", str(error))
         raise ConfigError(f"{name}:{place[1] if place else 1}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, lists a thousand deep: no place is known.
+        raise ConfigError(f"{name}: cannot be read: {error}") from None
     lines = _Lines(text, name)
     raw_peers = table.pop("peers", [])
     written = _from_file(table, lines)
     written.update(_from_environment(environment or {}))
     written.update(_from_flags(flags or {}))
-    values = {key: _convert(key, value, *known_keys()[key]) for key, value in written.items()}
+    known = known_keys()
+    values = {key: _convert(key, value, *known[key]) for key, value in written.items()}
     config = _build(values, _peers(raw_peers, lines))
     _check_listen(config.listen, written)
-    origins = {key: written[key].origin if key in written else "default" for key in known_keys()}
+    origins = {key: written[key].origin if key in written else "default" for key in known}
     return Loaded(config=config, origins=origins)
 
 

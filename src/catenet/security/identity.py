@@ -24,7 +24,7 @@ class CertificateChecker:
         """`ca` is the authority's PEM certificate; `now_ns` reads the wall clock."""
         try:
             self._ca = x509.load_pem_x509_certificate(ca)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise InvalidInput("the CA file holds no PEM certificate") from None
         self._prefix = f"{_SCHEME}{chain_id}/node/"
         self._now_ns = now_ns
@@ -75,7 +75,7 @@ class CertificateChecker:
 def _load(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Unauthenticated("certificate cannot be read") from None
 
 

@@ -6,8 +6,10 @@ state is compressed (zlib): most of it repeats from height to height         all
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeVar
 
 from catenet.chain.block import Block
 from catenet.chain.block_id import BlockID
@@ -20,7 +22,12 @@ from catenet.types.ids import TxId
 from catenet.types.ports import StoredBlock
 from catenet.wire.records import decode_outcome, encode_outcome
 
+T = TypeVar("T")
+
 VERSION = 1
+STATE_BYTES_MAX = 64 << 20
+"""Of an unpacked state: more than three sets of 10,000 validators take."""
+
 _HEAD = struct.Struct("<BQqIIIII")
 
 
@@ -65,25 +72,44 @@ class BlockRecord:
         return b"".join((_HEAD.pack(VERSION, self.height, self.time_ns, *map(len, parts)), *parts))
 
     def stored(self) -> StoredBlock:
-        """Return the block as it is served."""
-        commit = Commit.decode(self.commit)
+        """Return the block as it is served. Raises `Corrupt`."""
+        commit = _checked(Commit.decode, self.commit)
         return StoredBlock(height=self.height, block_id=self.block_id, raw=self.raw, commit=commit)
 
     def decoded_outcome(self) -> BlockOutcome:
-        """Return what executing the block gave."""
+        """Return what executing the block gave. Raises `Corrupt`."""
         return decode_outcome(self.outcome)
 
     def decoded_state(self) -> ChainState:
-        """Return the state after the block."""
-        return ChainState.from_json(zlib.decompress(self.state))
+        """Return the state after the block. Raises `Corrupt`."""
+        return _checked(ChainState.from_json, _unpacked(self.state))
 
     def evidence_hashes(self) -> list[bytes]:
-        """Return the hashes of the evidence in the block."""
-        return [piece.hash() for piece in Block.decode(self.raw).evidence]
+        """Return the hashes of the evidence in the block. Raises `Corrupt`."""
+        return [piece.hash() for piece in _checked(Block.decode, self.raw).evidence]
 
     def tx_ids(self) -> list[TxId]:
-        """Return the ids of the block's transactions, in order."""
-        return [sha256(tx).digest() for tx in Block.decode(self.raw).txs]
+        """Return the ids of the block's transactions, in order. Raises `Corrupt`."""
+        return [sha256(tx).digest() for tx in _checked(Block.decode, self.raw).txs]
+
+
+def _checked(decode: Callable[[bytes], T], data: bytes) -> T:
+    """Read a piece whose checksum holds: what does not fit is of another version."""
+    try:
+        return decode(data)
+    except DecodeError as error:
+        raise Corrupt(f"a stored block cannot be read: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacking = zlib.decompressobj()
+    try:
+        state = unpacking.decompress(data, STATE_BYTES_MAX)
+    except zlib.error as error:
+        raise Corrupt(f"the state of a stored block cannot be unpacked: {error}") from error
+    if not unpacking.eof:
+        raise Corrupt(f"the state of a stored block is cut, or longer than {STATE_BYTES_MAX} bytes")
+    return state
 
 
 def decode_block_record(data: bytes) -> BlockRecord:

@@ -6,3 +6,6 @@ Nothing here opens a port, keeps state or decides anything.
 """
 
 import catenet.wire.tls_floor  # noqa: F401 - its import sets the environment before grpc's core reads it
+from catenet.wire import upb
+
+upb.require()

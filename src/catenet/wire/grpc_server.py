@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from catenet.types.errors import InvalidInput
+from catenet.types.errors import InvalidInput, Unavailable
 from catenet.wire.status import status_of
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -128,9 +128,10 @@ def server_stream(call: ServerStreamCall[R], decode: Callable[[bytes], R]) -> Ha
     """Return the handler of a method with a stream of answers."""
 
     async def handle(request: bytes, context: Context) -> None:
+        write = _writer(context)
         async with _boundary(context), aclosing(_relayed(call(decode(request), context))) as answers:
             async for answer in answers:
-                await context.write(answer)
+                await write(answer)
 
     return grpc.unary_stream_rpc_method_handler(handle)
 
@@ -150,7 +151,7 @@ def bidi(call: BidiCall[R], decode: Callable[[bytes], R]) -> Handler:
 
     async def handle(requests: AsyncIterator[bytes], context: Context) -> None:
         async with _boundary(context), aclosing(_decoded(requests, decode)) as decoded:
-            await call(decoded, context.write, context)
+            await call(decoded, _writer(context), context)
 
     return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -158,6 +159,19 @@ def bidi(call: BidiCall[R], decode: Callable[[bytes], R]) -> Handler:
 def service(name: str, methods: Mapping[str, Handler]) -> grpc.GenericRpcHandler:
     """Return a service of raw-bytes handlers, for `server.add_generic_rpc_handlers`."""
     return grpc.method_handlers_generic_handler(name, dict(methods))
+
+
+def _writer(context: Context) -> Write:
+    """Return what sends one answer. A caller who has left is no fault of ours: `Unavailable`, to nobody."""
+
+    async def write(answer: bytes) -> None:
+        try:
+            await context.write(answer)
+        except grpc.aio.InternalError:
+            # The call ended while the answer was on its way, before gRPC cancelled its handler.
+            raise Unavailable("the caller has left") from None
+
+    return write
 
 
 @asynccontextmanager

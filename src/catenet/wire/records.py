@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from catenet.chain.commit import Commit
 from catenet.chain.encoding import DecodeError
 from catenet.chain.json_fields import JsonError, parse_object
-from catenet.chain.params import ConsensusParams
+from catenet.chain.params import MAX_CATENET_BLOCK_BYTES, ConsensusParams
 from catenet.chain.vote import Vote
 from catenet.types.application import BlockOutcome, Event, EventAttribute, TxResult, ValidatorUpdate
 from catenet.types.batch import Batch
@@ -49,6 +49,9 @@ from catenet.wire.v1 import peer_pb2
 VOTES_MAX = 1 << 20
 """What we wrote ourselves is not limited again; this only guards the reader."""
 
+RESULTS_MAX = MAX_CATENET_BLOCK_BYTES // 2
+"""Of one block: the shortest transaction takes two bytes."""
+
 EMPTY_RESULT = TxResult()
 
 
@@ -74,7 +77,7 @@ def decode_outcome(data: bytes) -> BlockOutcome:
     """Return the outcome of these bytes. Raises `Corrupt`."""
     try:
         return _outcome_in(pb.ExecutedRecord.FromString(data))
-    except (ProtobufError, JsonError) as error:
+    except (ProtobufError, JsonError, InvalidInput) as error:
         raise Corrupt(f"the outcome of a block cannot be read: {error}") from error
 
 
@@ -166,6 +169,8 @@ def _executed_out(height: int, outcome: BlockOutcome) -> pb.ExecutedRecord:
 
 
 def _outcome_in(wire: pb.ExecutedRecord) -> BlockOutcome:
+    if (count := sum(run.count for run in wire.results)) > RESULTS_MAX:
+        raise InvalidInput(f"{count} results of one block, at most {RESULTS_MAX} are possible")
     results: list[TxResult] = []
     for run in wire.results:
         results.extend([_result_in(run.result)] * run.count)

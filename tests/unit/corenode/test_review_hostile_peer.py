@@ -7,7 +7,6 @@ and says well-formed nonsense: random fields, altered copies of what the honest 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from random import Random
 
 import pytest
 
@@ -16,16 +15,9 @@ from catenet.chain.commit import NIL, BlockID, Commit, CommitSig, Flag, PartSetH
 from catenet.chain.encoding import message_field
 from catenet.chain.evidence import DuplicateVoteEvidence, encode_list, list_hash
 from catenet.chain.header import Header
-from catenet.chain.state import ChainState
 from catenet.chain.vote import Proposal, Vote, VoteType
-from catenet.testing.simulator.chooser import Chooser
-from catenet.testing.simulator.clients import Clients
 from catenet.testing.simulator.host import Host
-from catenet.testing.simulator.keys import SimulatedKey
-from catenet.testing.simulator.network import Network
-from catenet.testing.simulator.run import make_genesis
-from catenet.testing.simulator.schedule import Schedule
-from catenet.testing.simulator.world import EPOCH_NS, World
+from catenet.testing.simulator.world import EPOCH_NS
 from catenet.types import events, messages
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Batch, Compact, Inline, Pick, Ref, Segment
@@ -33,57 +25,14 @@ from catenet.types.effects import Fetch, RequestBlocks
 from catenet.types.errors import InvalidInput
 from catenet.types.messages import Message
 from catenet.wire.convert import decode_found, decode_frame, encode_found, encode_frame
-from support.hostile import CONFIG, LIAR, LyingCalls, Witness, size_of
+from support.hostile import LIAR, Siege, size_of
 
 ENTRIES_MAX = 5_000
 """In all containers of a core: a calm run of this length has about a thousand."""
 
 
-class Scene:
-    """Three honest nodes, and the hand of the fourth."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-        self.schedule, chooser = Schedule(), Chooser(seed)
-        genesis = make_genesis(CONFIG)
-        self.witness = Witness(ChainState.genesis(genesis))
-        network = Network(self.schedule, chooser, CONFIG)
-        self.calls = LyingCalls(self.schedule, network)
-        clients = Clients(self.schedule, chooser, CONFIG, self.witness)
-        self.hosts: list[Host] = []
-        world = World(
-            config=CONFIG,
-            schedule=self.schedule,
-            chooser=chooser,
-            network=network,
-            calls=self.calls,
-            clients=clients,
-            monitor=self.witness,
-            genesis=genesis,
-            hosts=self.hosts,
-        )
-        self.hosts.extend(Host(world, index) for index in range(CONFIG.validators))
-        self.calls.start(self.hosts)
-        network.start(lambda node, peer, up: self.hosts[node].link(peer, up=up))
-        self.honest = self.hosts[:LIAR]
-        for host in self.honest:
-            host.start()
-            host.link(LIAR, up=True)
-        network.end_chaos()
-        clients.start(self.honest)
-        clients.calm(self.honest)
-        self.key = SimulatedKey.of(LIAR)
-        self.me = self.key.public.address
-        self.frames = 0
-        self.witness.submitted([b"k=v", b"a=b"])
-
-    def pass_time(self, us: int) -> None:
-        end = self.schedule.now_us + us
-        marker: list[bool] = []
-        self.schedule.after(us, lambda: marker.append(True))
-        while not marker:
-            self.schedule.step()
-        assert self.schedule.now_us == end
+class Scene(Siege):
+    """What the hand of the fourth says."""
 
     def attack(self, times: int) -> None:
         """Say one thing after the other, each to some node."""

@@ -110,6 +110,15 @@ def test_a_transaction_twice_in_a_submission_is_taken_once() -> None:
     assert list(passed.txs) == [b"a", b"b"]
 
 
+def test_what_is_refused_is_refused_at_each_place_where_it_stands() -> None:
+    # Whoever waits for the rest to be committed would wait for the second place for ever.
+    [ack, passed] = Desk().submit(b"bad", b"a", b"bad", b"bad2", b"a", b"bad")
+    assert isinstance(ack, Acknowledge)
+    assert isinstance(passed, Admitted)
+    assert [refusal.index for refusal in ack.refused] == [0, 2, 3, 5]
+    assert list(passed.txs) == [b"a"]
+
+
 def test_submissions_are_checked_together_few_questions_at_once() -> None:
     desk = Desk(checks=1, check_txs=5)
     desk.answered = False
