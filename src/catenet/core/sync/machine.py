@@ -1,4 +1,4 @@
-"""`Sync`: fetch, prove and hand over the blocks that this node lacks (S1-S6, G9). Sans-IO.
+"""`Sync`: fetch, prove and hand over the blocks that this node lacks (S2-S5, G9). Sans-IO.
 
 Status -> ranges asked of several peers -> blocks in hand -> runs proven by one commit -> Apply -> Caught
 """
