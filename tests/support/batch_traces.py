@@ -1,6 +1,6 @@
 """The commands of traces in `tests/traces/batches`: a few pools of batches and the links between them.
 
-nodes 4 [window=N] [ttl=HEIGHTS]    begin; nodes are numbered from 1 in the order of the set
+nodes 4 [window=N] [ttl=HEIGHTS] [seal=BYTES]    begin; nodes are numbered from 1 in the order of the set
 show have               from here on print what nodes tell each other to hold, when it is news
 submit N NAME [COUNT]   a client of node N hands in COUNT transactions NAME-0, NAME-1, ... under ticket NAME
 cut A B | heal          lose everything between two nodes | nothing any more
@@ -77,7 +77,9 @@ class Pools:
 
     def _begin(self, count: int, options: dict[str, str]) -> str:
         config = BatchConfig(
-            window_batches=int(options.get("window", "256")), ttl_heights=int(options.get("ttl", "1000"))
+            window_batches=int(options.get("window", "256")),
+            ttl_heights=int(options.get("ttl", "1000")),
+            seal_bytes=int(options.get("seal", str(128 * 1024))),
         )
         self.net = Net((10,) * count, config)
         self._shown = len(self.net.sent)
