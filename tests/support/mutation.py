@@ -46,7 +46,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/consensus/test_guard.py",
     ),
     "src/catenet/storage/log.py": ("tests/unit/storage/test_log.py",),
-    "src/catenet/storage/frame.py": ("tests/unit/storage/test_log.py",),
+    "src/catenet/storage/frame.py": ("tests/unit/storage/test_frame.py", "tests/unit/storage/test_log.py"),
     "src/catenet/storage/guard_file.py": ("tests/unit/storage/test_guard_file.py",),
     "src/catenet/storage/scan.py": ("tests/unit/storage/test_log.py",),
 }
