@@ -90,10 +90,6 @@ class Sync:
         self._sources.claim(peer, 1 if known is None else known.lowest, head, now.mono_us)
         return self._advance(now)
 
-    def stop(self) -> None:
-        """Drop everything: consensus is at work again."""
-        self._stop()
-
     def _stop(self) -> None:
         self._state = self._probing = None
         self._blocks.clear()
