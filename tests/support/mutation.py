@@ -185,8 +185,8 @@ def annotations(path: Path) -> list[tuple[int, int, int, int]]:
     return places
 
 
-def campaign(module: str, tests: Sequence[str]) -> list[Mutant]:
-    """Make every mutant of a module; return those that count."""
+def campaign(module: str, tests: Sequence[str], *, again: bool) -> list[Mutant]:
+    """Make every mutant of a module; `again`: only those that an earlier run left over or let survive."""
     if (code := run_tests(tests, keep_bytecode=True)) != 0:
         raise SystemExit(f"the tests of {module} fail without any change (pytest exit {code})")
     place = PLACE / module.replace("/", "-").removesuffix(".py")
@@ -201,8 +201,14 @@ def campaign(module: str, tests: Sequence[str]) -> list[Mutant]:
         f'test-command = "{sys.executable} -S -E {client} {link}"\n'
         '[cosmic-ray.distributor]\nname = "local"\n'
     )
-    subprocess.run([TOOL, "init", "--force", config, session], cwd=TREE, check=True)
-    forget(session, annotations(TREE / module))
+    source, seen = TREE / module, place.with_suffix(".py")
+    if again and seen.exists() and seen.read_bytes() == source.read_bytes():
+        with contextlib.closing(sqlite3.connect(session)) as database, database:
+            database.execute("DELETE FROM work_results WHERE test_outcome != 'KILLED'")
+    else:
+        subprocess.run([TOOL, "init", "--force", config, session], cwd=TREE, check=True)
+        forget(session, annotations(source))
+        shutil.copy(source, seen)
     runner = Runner(link, tests)
     with subprocess.Popen([TOOL, "exec", config, session], cwd=TREE) as tool:
         runner.serve(tool)
@@ -243,6 +249,7 @@ def main() -> int:
     """Run the campaign; print a table and the survivors. 4: below the floor."""
     parser = argparse.ArgumentParser(prog="scripts/campaign-mutation")
     parser.add_argument("--floor", type=float, default=85.0, help="percent killed, per module")
+    parser.add_argument("--again", action="store_true", help="try the survivors of the last run once more")
     parser.add_argument("modules", nargs="*", help="parts of paths; all when none is given")
     options = parser.parse_args()
     chosen = [m for m in TARGETS if not options.modules or any(part in m for part in options.modules)]
@@ -250,7 +257,7 @@ def main() -> int:
         parser.error(
             f"no module of the campaign has {' or '.join(options.modules)} in its path: {list(TARGETS)}"
         )
-    shutil.rmtree(PLACE, ignore_errors=True)
+    shutil.rmtree(TREE, ignore_errors=True)
     for part in ("src", "tests", "docs"):
         shutil.copytree(ROOT / part, TREE / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", TREE)
@@ -262,7 +269,7 @@ def main() -> int:
     low = 0
     for module in chosen:
         start = time.monotonic()
-        mutants = campaign(module, TARGETS[module])
+        mutants = campaign(module, TARGETS[module], again=options.again)
         survivors = [mutant for mutant in mutants if not mutant.killed]
         percent = 100 * (len(mutants) - len(survivors)) / len(mutants)
         low += percent < options.floor
