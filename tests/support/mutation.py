@@ -34,6 +34,12 @@ CPU_S_MAX = 20
 WALL_S_MAX = 600.0
 """The same for one that waits for ever."""
 
+LOG_TESTS = (
+    "tests/unit/storage/test_log_files.py",
+    "tests/unit/storage/test_log_repair.py",
+    "tests/unit/storage/test_log.py",
+)
+
 TARGETS: dict[str, tuple[str, ...]] = {
     "src/catenet/core/consensus/votes.py": (
         "tests/unit/consensus/test_votes.py",
@@ -48,10 +54,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/consensus/test_guard_traces.py",
         "tests/unit/consensus/test_guard.py",
     ),
-    "src/catenet/storage/log.py": ("tests/unit/storage/test_log.py",),
+    "src/catenet/storage/log.py": LOG_TESTS,
     "src/catenet/storage/frame.py": ("tests/unit/storage/test_frame.py", "tests/unit/storage/test_log.py"),
     "src/catenet/storage/guard_file.py": ("tests/unit/storage/test_guard_file.py",),
-    "src/catenet/storage/scan.py": ("tests/unit/storage/test_log.py",),
+    "src/catenet/storage/scan.py": LOG_TESTS,
 }
 """Module to the tests that are to notice a change in it."""
 
