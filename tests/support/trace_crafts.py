@@ -107,9 +107,9 @@ class Crafts:
         return replace(vote, signature=key.sign(vote.sign_bytes(node.state.chain_id)))
 
     def do_vote(self, args: Args) -> None:
-        """`vote from=4 type=prevote round=0 block=B to=1,2 [early] [key=3]`: delivered at once."""
+        """`vote from=4 type=prevote round=0 block=B to=1,2 [early] [key=3] [by=2]`: delivered at once."""
         sender = args.number("from", 1)
-        message = VoteMessage(vote=self._vote(sender, args))
+        message = VoteMessage(vote=self._vote(args.number("by", sender), args))
         for target in args.numbers("to", []):
             self._cluster.give(target, Received(peer=self._cluster.nodes[sender].address, message=message))
 
@@ -138,7 +138,7 @@ class Crafts:
             self._cluster.give(target, Received(peer=node.address, message=message))
 
     def do_claim(self, args: Args) -> None:
-        """`claim from=4 height=9 to=1 [due] [yours=1]`: a Status, true or not."""
+        """`claim from=4 height=9 to=1 [due] [yours=prevote|junk block=A [key=3]]`: a Status, true or not."""
         sender = self._cluster.nodes[args.number("from", 1)]
         status = Status(
             height=args.number("height", sender.machine.height),
@@ -153,4 +153,16 @@ class Crafts:
             head_hash=b"",
         )
         for target in args.numbers("to", []):
-            self._cluster.give(target, Received(peer=sender.address, message=status))
+            message = replace(status, yours=self._yours(target, args))
+            self._cluster.give(target, Received(peer=sender.address, message=message))
+
+    def _yours(self, target: int, args: Args) -> bytes:
+        """Return the receiver's newest vote, as the sender says to hold it."""
+        kind = args.named.get("yours")
+        if kind is None or kind == "junk":
+            return b"" if kind is None else b"junk"
+        return self._vote(target, Args([*self._pairs(args), f"type={kind}"])).encode()
+
+    @staticmethod
+    def _pairs(args: Args) -> list[str]:
+        return [f"{name}={value}" for name, value in args.named.items()]

@@ -182,10 +182,6 @@ class Ingress:
             outputs.append(CheckTxs(request=request, txs=txs, recheck=False))
         return outputs
 
-    def owns_check(self, request: RequestId) -> bool:
-        """Whether a `TxsChecked` answers this machine."""
-        return request in self._running
-
     def on_checked(self, event: TxsChecked) -> list[Output]:
         """Take the application's answer: what it admits goes to the pool."""
         outputs: list[Output] = []

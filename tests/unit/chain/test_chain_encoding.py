@@ -334,3 +334,13 @@ def test_numbers_wider_than_their_field_are_refused() -> None:
         BlockID.decode(parts)
     with pytest.raises(DecodeError, match="truncated field 1"):
         list(encoding.fields(b"\x09" + b"\x01" * 7))
+
+
+def test_votes_and_proposals_below_zero_are_refused() -> None:
+    vote = make_chain(heights=1).decided[0].commit.vote(0)
+    for fault in (replace(vote, height=-1), replace(vote, round=-1), replace(vote, index=-1)):
+        with pytest.raises(DecodeError, match="negative"):
+            Vote.decode(fault.encode())
+    for low in (replace(PROPOSAL, height=-1), replace(PROPOSAL, round=-1)):
+        with pytest.raises(DecodeError, match="negative"):
+            Proposal.decode(low.encode())

@@ -372,3 +372,23 @@ def test_reading_json_names_the_place() -> None:
     ):
         with pytest.raises(JsonError, match=reason):
             read()
+
+
+def test_version_and_abci_may_miss_or_be_empty() -> None:
+    whole = ConsensusParams(app_version=3, vote_extensions_height=7)
+    content = json.loads(json.dumps(whole.to_json()))
+    assert ConsensusParams.from_json(JsonObject(content)) == whole
+    for name in ("version", "abci"):
+        content[name] = {}
+    assert ConsensusParams.from_json(JsonObject(content)) == ConsensusParams()
+    del content["version"], content["abci"]
+    assert ConsensusParams.from_json(JsonObject(content)) == ConsensusParams()
+
+
+def test_text_that_is_no_base64_is_named_and_not_shown() -> None:
+    value = JsonObject({"secret": "not base64!", "list": ["YQ==", "not base64!"]})
+    assert value.bases64("none") == []
+    for read, name in ((lambda: value.base64("secret"), "secret"), (lambda: value.bases64("list"), "list")):
+        with pytest.raises(JsonError, match=name) as caught:
+            read()
+        assert "!" not in str(caught.value)

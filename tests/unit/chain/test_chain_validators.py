@@ -1,11 +1,14 @@
 """Validator sets: order, updates, fairness of the rotation, bounds."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catenet.chain import merkle, validators
+from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PublicKey
 from catenet.chain.validators import MAX_TOTAL_POWER, InvalidUpdate, Validator, ValidatorSet
 from support.chain import make_keys
@@ -189,3 +192,134 @@ def test_exact_thirds() -> None:
     valset = set_of(1, 1, 1)
     assert not valset.two_thirds(2)
     assert valset.third(1)
+
+
+def with_priorities(*priorities: int, power: int = 1) -> ValidatorSet:
+    """Return equal validators, in order of address, with these priorities."""
+    keys = sorted(KEYS[: len(priorities)], key=lambda key: key.address)
+    members = tuple(
+        [
+            Validator(public_key=key, power=power, priority=priority)
+            for key, priority in zip(keys, priorities, strict=True)
+        ]
+    )
+    return ValidatorSet(validators=members, proposer=members[0])
+
+
+def priorities_of(valset: ValidatorSet) -> list[int]:
+    return [member.priority for member in valset.validators]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A window of twice the total: 4. What is spread no wider stays; each gets 1, the first pays 2.
+        ((2, -2), (1, -1)),
+        # Spread 5: by 2, rounded towards zero as Go does: 1 and -1; by flooring it were -2.
+        ((3, -2), (0, 0)),
+        ((2, -3), (0, 0)),
+        # Spread 13: by 4 (13 / 4, rounded up): 1 and -2. Centred by the floor of the average, -1: 2 and -1.
+        ((5, -8), (1, 0)),
+        # Spread 9: by 3: 2 and -1. The average is 0.
+        ((6, -3), (1, 0)),
+    ],
+)
+def test_priorities_far_apart_are_divided_towards_zero(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    assert priorities_of(with_priorities(*before).increment(1)) == list(after)
+
+
+def test_the_centre_is_the_floor_of_the_average() -> None:
+    # The average of 1, 0, 0 is 0, that of -1, 0, 0 is -1: everybody gets 1 more.
+    assert priorities_of(with_priorities(1, 0, 0).increment(1)) == [-1, 1, 1]
+    assert priorities_of(with_priorities(-1, 0, 0).increment(1)) == [1, -1, 2]
+
+
+def test_the_bounds_are_those_of_the_format() -> None:
+    assert MAX_TOTAL_POWER == 1_152_921_504_606_846_975
+    assert validators._clip(2**63 - 1) == 2**63 - 1
+    assert validators._clip(2**63) == 2**63 - 1
+    assert validators._clip(-(2**63)) == -(2**63)
+    assert validators._clip(-(2**63) - 1) == -(2**63)
+    assert (validators._clip(0), validators._clip(-1)) == (0, -1)
+
+
+def test_a_total_power_over_the_bound_is_named() -> None:
+    valset = set_of(MAX_TOTAL_POWER - 2, 1, 1)
+    over = MAX_TOTAL_POWER + 1
+    with pytest.raises(InvalidUpdate, match=f"^total power {over} exceeds {MAX_TOTAL_POWER}$"):
+        valset.update([(KEYS[5], 2), (KEYS[1], 0)])
+    assert valset.update([(KEYS[5], 2), (KEYS[1], 0), (KEYS[2], 0)]).total_power == MAX_TOTAL_POWER
+
+
+def test_priorities_after_an_update_fit_the_new_total() -> None:
+    """The window is twice the total after the update, removals included: known by hand."""
+    valset = set_of(100, 1, 1)
+    for _ in range(3):
+        valset = valset.increment(1)
+    small = valset.update([(KEYS[0], 0)])
+    assert small.total_power == 2
+    spread = max(priorities_of(small)) - min(priorities_of(small))
+    assert spread <= 4
+    joined = with_priorities(40, -40, power=10).update([(KEYS[7], 5)])
+    # 25 and an eighth of it behind: -28. Spread 80 in a window of 50: by 2. Centred by -5 (-14 / 3, floored).
+    found = {member.address: member.priority for member in joined.validators}
+    first, second = sorted(KEYS[:2], key=lambda key: key.address)
+    assert (found[first.address], found[second.address], found[KEYS[7].address]) == (25, -15, -9)
+
+
+def test_sets_that_cannot_exist_are_not_read() -> None:
+    valset = set_of(3, 2, 1)
+    members = valset.validators
+    assert ValidatorSet.decode(valset.encode()) == valset
+    for fault in (
+        (),
+        (replace(members[0], power=0), *members[1:]),
+        (*members[:2], replace(members[2], power=0)),
+        (members[0], members[0], members[1]),
+        (members[1], members[0], members[2]),
+        (members[0], members[2], members[1]),
+        (members[0], replace(members[0], power=2)),
+    ):
+        with pytest.raises(DecodeError):
+            ValidatorSet.decode(ValidatorSet(validators=fault, proposer=members[0]).encode())
+    large = Validator(public_key=KEYS[0], power=MAX_TOTAL_POWER)
+    more = Validator(public_key=KEYS[1], power=1)
+    assert ValidatorSet.decode(ValidatorSet(validators=(large,), proposer=large).encode())
+    with pytest.raises(DecodeError, match=f"2 validators with a total power of {MAX_TOTAL_POWER + 1}"):
+        ValidatorSet.decode(ValidatorSet(validators=(large, more), proposer=large).encode())
+
+
+def test_members_are_found_by_address() -> None:
+    valset = set_of(3, 2, 1)
+    assert len(valset) == 3
+    assert [valset.index_of(key.address) for key in KEYS[:3]] == [0, 1, 2]
+    assert valset.by_address(KEYS[1].address) == valset.validators[1]
+    assert valset.index_of(KEYS[5].address) is None
+    assert valset.by_address(KEYS[5].address) is None
+
+
+def test_a_hash_is_that_of_keys_and_powers() -> None:
+    valset = set_of(3, 2, 1)
+    head = b"\x0a\x22\x0a\x20"
+    leaves = [
+        head + key.data + b"\x10" + bytes([power]) for key, power in zip(KEYS[:3], (3, 2, 1), strict=True)
+    ]
+    assert valset.hash() == merkle.root(leaves) == valset.increment(5).hash()
+    assert valset.hash() != set_of(3, 2, 2).hash()
+    assert valset.hash() is valset.hash()
+
+
+def test_an_update_leaves_the_proposer_as_it_was_chosen_and_the_old_set_alone() -> None:
+    valset = set_of(3, 2, 1)
+    before = valset.encode()
+    changed = valset.update([(KEYS[2], 9), (KEYS[6], 4)])
+    assert changed.proposer == valset.proposer
+    assert valset.encode() == before
+    assert [(member.public_key, member.power) for member in changed.validators] == [
+        (KEYS[2], 9),
+        (KEYS[6], 4),
+        (KEYS[0], 3),
+        (KEYS[1], 2),
+    ]

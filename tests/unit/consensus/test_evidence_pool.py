@@ -11,7 +11,7 @@ from catenet.chain.keys import PublicKey
 from catenet.chain.params import ConsensusParams
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote
-from catenet.core.evidence import PENDING_PER_VALIDATOR_MAX, EvidencePool, HistoryMissing
+from catenet.core.evidence import PENDING_MAX, PENDING_PER_VALIDATOR_MAX, EvidencePool, HistoryMissing
 from catenet.types.effects import Append, Broadcast, Notice, Penalise
 from catenet.types.records import EvidenceRecord
 from support.chain import LocalChain, make_chain
@@ -184,3 +184,32 @@ def test_the_journal_brings_pending_evidence_back() -> None:
     again = EvidencePool(at.history, verify)
     again.restore(at.pool.live_records())
     assert again.pick(at.chain.state) == at.pool.pick(at.chain.state)
+
+
+def test_accusations_that_wait_for_their_block_are_bounded() -> None:
+    at = Setting(heights=0)
+    for _ in range(PENDING_MAX + 5):
+        assert at.pool.accuse(*at.votes, at.chain.state) == []
+    assert len(at.pool._accusations) == PENDING_MAX
+    at.chain.grow(1)
+    # All are of one double vote: it becomes evidence once.
+    effects = at.pool.committed((), at.chain.state)
+    assert len([effect for effect in effects if isinstance(effect, Append)]) == 1
+
+
+def test_an_accusation_of_a_height_that_is_forgotten_accuses_nobody() -> None:
+    at = Setting()
+    at.history.lowest = 2
+    assert at.pool.accuse(*at.votes, at.chain.state) == []
+    assert not at.pool.waiting
+    assert at.pool._accusations == []
+
+
+def test_e2_evidence_of_a_height_that_is_not_decided_stands_in_no_block() -> None:
+    at = Setting()
+    early = replace(
+        at.evidence(),
+        vote_a=replace(at.evidence().vote_a, height=4),
+        vote_b=replace(at.evidence().vote_b, height=4),
+    )
+    assert at.pool.check((early,), at.chain.state) == "evidence of height 4, which is not decided"

@@ -1,11 +1,13 @@
 """The guard's slots: the newest durable state survives torn writes, rot of one slot, and failed syncs."""
 
+import os
 import random
+import zlib
 from pathlib import Path
 
 import pytest
 
-from catenet.storage.guard_file import SLOT_BYTES, STATE_BYTES_MAX, GuardFile
+from catenet.storage.guard_file import SLOT_BYTES, STATE_BYTES_MAX, GuardFile, Slot, decode_slot
 from catenet.types.errors import Corrupt, WrongState
 from support.storage import Disk, flip
 
@@ -127,3 +129,91 @@ def test_the_size_of_a_state_is_limited(tmp_path: Path) -> None:
     again = GuardFile.open(tmp_path / "guard")
     assert again.state == b"s" * STATE_BYTES_MAX
     again.close()
+
+
+def sealed(body: bytes) -> bytes:
+    """Return a slot's body under a checksum that holds."""
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def test_a_slot_has_these_bytes() -> None:
+    data = Slot(log_id=LOG_ID, counter=5, retired=True, state=b"state").encode()
+    assert len(data) == 4096
+    head = "4341544547524431" + LOG_ID.hex() + "0500000000000000" + "01000000" + "05000000"
+    assert data[:45].hex() == head + b"state".hex()
+    assert data[45:-4] == bytes(4096 - 45 - 4)
+    assert int.from_bytes(data[-4:], "little") == zlib.crc32(data[:-4])
+    slot = decode_slot(data)
+    assert slot is not None
+    assert (slot.log_id, slot.counter, slot.retired, slot.state) == (LOG_ID, 5, True, b"state")
+    assert STATE_BYTES_MAX == 4096 - 40 - 4
+
+
+def test_bytes_that_are_no_slot_are_refused_although_their_checksum_holds() -> None:
+    data = Slot(log_id=LOG_ID, counter=5, retired=False, state=b"state").encode()
+    assert decode_slot(sealed(data[:-4])) is not None
+    for magic in (b"CATEGRD0", b"CATEGRD2"):
+        assert decode_slot(sealed(magic + data[8:-4])) is None
+    longest = data[:36] + STATE_BYTES_MAX.to_bytes(4, "little") + data[40:-4]
+    assert decode_slot(sealed(longest)) is not None
+    too_long = data[:36] + (STATE_BYTES_MAX + 1).to_bytes(4, "little") + data[40:-4]
+    assert decode_slot(sealed(too_long)) is None
+    assert decode_slot(sealed(data[:-5])) is None
+    assert decode_slot(sealed(data[:-4] + b"\0")) is None
+    assert decode_slot(b"") is None
+
+
+def test_the_newest_slot_counts_wherever_it_stands(tmp_path: Path) -> None:
+    older = Slot(log_id=LOG_ID, counter=8, retired=False, state=b"older").encode()
+    newer = Slot(log_id=LOG_ID, counter=9, retired=False, state=b"newer").encode()
+    path = tmp_path / "guard"
+    for first, second in ((older, newer), (newer, older)):
+        path.write_bytes(first + second)
+        guard = GuardFile.open(path)
+        assert guard.state == b"newer"
+        guard.write(b"next")
+        guard.close()
+        data = path.read_bytes()
+        assert newer in (data[:SLOT_BYTES], data[SLOT_BYTES:])
+        slots = [decode_slot(data[:SLOT_BYTES]), decode_slot(data[SLOT_BYTES:])]
+        assert sorted([slot.counter for slot in slots if slot is not None]) == [9, 10]
+
+
+def test_a_new_guard_file_has_two_slots_and_the_next_write_goes_to_the_older(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "guard"
+    GuardFile.create(path, LOG_ID, state=b"imported").close()
+    data = path.read_bytes()
+    slots = [decode_slot(data[:SLOT_BYTES]), decode_slot(data[SLOT_BYTES:])]
+    assert [slot and (slot.counter, slot.retired, slot.state) for slot in slots] == [
+        (1, False, b"imported"),
+        (2, False, b"imported"),
+    ]
+    path.with_name("guard.new").write_bytes(b"left over by a crash, and longer than a guard file" * 500)
+    GuardFile.create(path, LOG_ID, state=b"s" * STATE_BYTES_MAX).close()
+    assert path.stat().st_size == 2 * SLOT_BYTES
+    with pytest.raises(ValueError, match=f"{STATE_BYTES_MAX + 1} bytes is over the limit"):
+        GuardFile.create(path, LOG_ID, state=b"s" * (STATE_BYTES_MAX + 1))
+    again = GuardFile.open(path)
+    assert again.state == b"s" * STATE_BYTES_MAX
+    again.close()
+
+
+def test_a_closed_guard_file_holds_no_descriptor_and_takes_nothing(tmp_path: Path) -> None:
+    guard = GuardFile.create(tmp_path / "guard", LOG_ID)
+    open_before = len(os.listdir("/proc/self/fd"))
+    guard.close()
+    assert len(os.listdir("/proc/self/fd")) == open_before - 1
+    guard.close()
+    with pytest.raises(WrongState, match="closed"):
+        guard.write(b"late")
+    with pytest.raises(WrongState, match="closed"):
+        guard.retire()
+
+
+def test_damage_is_named_with_file_and_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "guard"
+    path.write_bytes(bytes(2 * SLOT_BYTES))
+    with pytest.raises(Corrupt, match=r"guard.* damaged at byte 0: neither slot checks.*catenet rejoin"):
+        GuardFile.open(path)
+    with pytest.raises(FileNotFoundError):
+        GuardFile.open(tmp_path / "none")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from catenet.storage.log import Log
-from catenet.storage.scan import Position, repair, segment_numbers, segment_path
+from catenet.storage.scan import Position, segment_numbers, segment_path
 from catenet.types.errors import Corrupt, WrongState
 from support.storage import Disk, abandon, contents, flip
 
@@ -227,37 +227,6 @@ def test_of_an_unsynced_log_damage_is_cut_only_beyond_what_was_synced(tmp_path: 
     path.write_bytes(damaged[: positions[1].offset])
     with pytest.raises(Corrupt, match="missing"):
         Log.open(tmp_path, durable=positions[2])
-
-
-def test_repair_keeps_the_valid_prefix_and_puts_the_rest_aside(tmp_path: Path) -> None:
-    log = Log.create(tmp_path, segment_bytes=300)
-    records = [bytes([n]) * 50 for n in range(20)]
-    positions = [log.append([record]) for record in records]
-    log.close()
-    assert repair(tmp_path) is None
-    target = positions[9]
-    flip(segment_path(tmp_path, target.segment), (target.offset + 30) * 8)
-    cut = repair(tmp_path)
-    assert cut is not None
-    assert (cut.file, cut.offset, cut.kept_groups) == (
-        segment_path(tmp_path, target.segment),
-        target.offset,
-        9,
-    )
-    assert all(path.exists() for path in cut.removed)
-    assert repair(tmp_path) is None
-    assert contents(tmp_path) == [[record] for record in records[:9]]
-
-
-def test_repair_of_a_damaged_first_header_keeps_nothing(tmp_path: Path) -> None:
-    filled(tmp_path)
-    flip(segment_path(tmp_path, 1), 5)
-    with pytest.raises(Corrupt, match="header"):
-        Log.open(tmp_path)
-    cut = repair(tmp_path)
-    assert cut is not None
-    assert cut.kept_groups == 0
-    assert segment_numbers(tmp_path) == []
 
 
 def test_after_a_failed_sync_the_log_takes_nothing_more(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ class Author:
         """Move the first chunk, or as much of it as fits, into the parcel. False: nothing more fits."""
         chunk = self._buffer[0]
         size = _size(chunk.txs)
-        room = self._config.seal_bytes - parcel.size
+        # The last transaction may fill a parcel beyond its mark; a chunk without any fits always.
+        room = max(0, self._config.seal_bytes - parcel.size)
         if size <= room:
             self._buffer.popleft()
         else:

@@ -55,11 +55,6 @@ class Checks:
         self._running[request] = checks
         return CheckTxs(request=request, txs=txs, recheck=recheck)
 
-    @property
-    def running(self) -> tuple[RequestId, ...]:
-        """The requests under way."""
-        return tuple(self._running)
-
     def covering(self, batches: Sequence[Held]) -> tuple[RequestId, ...]:
         """Return the requests under way that check one of these batches."""
         wanted = {id(held) for held in batches}

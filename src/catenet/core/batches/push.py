@@ -49,10 +49,6 @@ class Pusher:
         state.up, state.told = up, False
         state.go_back(now_us)
 
-    def connected(self) -> list[Address]:
-        """Return the peers with a link."""
-        return [peer for peer, state in self._peers.items() if state.up]
-
     def sent(self, peer: Address) -> int:
         """Return the highest number of this incarnation that a peer was sent in this run."""
         state = self._peers.get(peer)

@@ -90,20 +90,14 @@ def _decisions(hs: HeightState) -> list[tuple[BlockEntry, Commit | None]]:
 
 
 def skip(ctx: Context) -> bool:
-    """T10 SKIP (L55): a third is in a higher round, so somebody honest is."""
+    """T10 SKIP (L55): a third is in a higher round, so somebody honest is.
+
+    A round certificate (G3) needs no rule of its own: whoever signed it was in its round, and T8 takes it up.
+    """
     round = ctx.hs.votes.skip_round(ctx.hs.round)
     if round is None:
         return False
     start_round(ctx, round)
-    return True
-
-
-def follow_cert(ctx: Context) -> bool:
-    """G3: a round certificate of a higher round starts that round; T8 then takes it up."""
-    cert = ctx.hs.round_cert
-    if cert is None or cert.round <= ctx.hs.round:
-        return False
-    start_round(ctx, cert.round)
     return True
 
 
@@ -303,7 +297,6 @@ def on_round_timer(ctx: Context, key: TimerKey) -> None:
 RULES: tuple[Rule, ...] = (
     decide,
     skip,
-    follow_cert,
     due.heard,
     enter,
     proposing.propose,

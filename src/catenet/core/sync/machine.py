@@ -1,4 +1,4 @@
-"""`Sync`: fetch, prove and hand over the blocks that this node lacks (S1-S6, G9). Sans-IO.
+"""`Sync`: fetch, prove and hand over the blocks that this node lacks (S2-S5, G9). Sans-IO.
 
 Status -> ranges asked of several peers -> blocks in hand -> runs proven by one commit -> Apply -> Caught
 """
@@ -89,10 +89,6 @@ class Sync:
         known = self._sources.peers.get(peer)
         self._sources.claim(peer, 1 if known is None else known.lowest, head, now.mono_us)
         return self._advance(now)
-
-    def stop(self) -> None:
-        """Drop everything: consensus is at work again."""
-        self._stop()
 
     def _stop(self) -> None:
         self._state = self._probing = None
