@@ -13,6 +13,7 @@ from catenet.core.config import CoreConfig
 from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
+from catenet.node.perform import BAN_S
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.disk import Disk
@@ -203,6 +204,8 @@ class Host:
                 world.monitor.notice("dropped")
             case effects.Penalise(peer=peer, reason=reason, disconnect=disconnect):
                 world.monitor.penalised(self.address, peer, reason, disconnect=disconnect)
+                if disconnect:
+                    self._cut_off(peer)
             case effects.Notice(name=name):
                 world.monitor.notice(name)
             case effects.Halt(reason=reason):
@@ -228,6 +231,11 @@ class Host:
                     self._commit(effect)
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
+
+    def _cut_off(self, peer: Address) -> None:
+        for host in self._world.hosts:
+            if host.address == peer:
+                self._world.network.ban(self.index, host.index, int(BAN_S * 1_000_000))
 
     def _peers(self) -> Sequence[int]:
         return self._world.network.connected(self.index)

@@ -61,6 +61,7 @@ class Monitor:
         self.rounds_max = 0
         self.notices: dict[str, int] = {}
         self.penalties: dict[str, int] = {}
+        self.acts: dict[str, int] = {}
         self._trace = sha256()
 
     def distrust(self, node: Address) -> None:
@@ -245,6 +246,10 @@ class Monitor:
             self._fail(node, f"2: the commit of height {effect.height}: {error}")
         if not _two(members, eligible_power(members, effect.commit, effect.block.header.time_ns)):
             self._fail(node, f"2: the commit of height {effect.height} rests on votes older than the block")
+
+    def did(self, what: str) -> None:
+        """Count what a traitor did."""
+        self.acts[what] = self.acts.get(what, 0) + 1
 
     def notice(self, name: str) -> None:
         """Count what a node tells its operator."""
