@@ -10,19 +10,34 @@ from catenet.testing.simulator.run import run
 from catenet.testing.traitors import TRAITORS
 
 ACTS = {
+    "amnesiac": ("restarted with nothing", "voted for what it had not seen"),
+    "batch-withholder": ("withheld a batch", "answered no fetch"),
     "chaos": ("voted for anything", "proposed anything"),
+    "commit-forger": ("pushed a forged commit", "bent a commit"),
     "double-voter": ("voted twice",),
     "equivocating-proposer": ("proposed two blocks for one round",),
+    "evidence-forger": ("gave false evidence", "gave evidence against itself", "proposed false evidence"),
+    "have-liar": ("lied about what it holds", "had others skip its batches"),
+    "height-liar": ("lied about its height", "served wrong blocks"),
     "hidden-lock": ("hid its proposal from some", "helped one node to a polka"),
+    "late": ("was late",),
+    "proposal-withholder": ("withheld a proposal",),
+    "replayer": ("repeated its own", "repeated others", "signed for another chain"),
     "silent": ("kept silent",),
     "twins": ("changed sides",),
+    "vote-flooder": ("flooded",),
 }
 """What the reports of its runs must count of each."""
 
-CONVICTED = ("chaos", "double-voter", "equivocating-proposer")
+CONVICTED = ("chaos", "double-voter", "equivocating-proposer", "evidence-forger")
 """Double votes of theirs reach the others, who put evidence into blocks."""
 
-PENALISED: dict[str, str] = {}
+PENALISED = {
+    "commit-forger": "a commit without two thirds of eligible precommits",
+    "evidence-forger": "evidence that proves nothing",
+    "height-liar": "block sync",
+    "replayer": "a forged vote",
+}
 """What honest nodes say of some."""
 
 SEEDS_MAX = 30
