@@ -115,6 +115,9 @@ class Calls:
             last = min(effect.last, peer.chain.head)
             for first in range(effect.first, last + 1, RUN_BLOCKS):
                 self._serve_run(asker, peer, effect, first, min(first + RUN_BLOCKS - 1, last))
+            if last < effect.first:
+                # An honest node has nothing to say to that.
+                self._serve_run(asker, peer, effect, effect.first, last)
             self._network.carry(peer.index, asker.index, lambda: finish(last < effect.first))
 
         carried = self._network.carry(asker.index, peer.index, serve)
@@ -130,7 +133,7 @@ class Calls:
             commit=stored[-1].commit.encode() if stored else b"",
         )
         event, life = peer.serves(run), asker.life
-        if event is not None:
+        if event is not None and event.blocks:
             self._network.carry(
                 peer.index, asker.index, lambda: asker.handle(event) if asker.life == life else None
             )

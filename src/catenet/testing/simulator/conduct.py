@@ -86,6 +86,18 @@ class Hand(Protocol):
         """Return the places of all processes with other keys."""
         ...
 
+    def did(self, what: str) -> None:
+        """Count something done that no honest node does."""
+        ...
+
+    def newest_block(self) -> bytes:
+        """Return the newest block in its store; empty: there is none."""
+        ...
+
+    def restart_with_nothing(self) -> None:
+        """Die, and begin the next life without journal and guard."""
+        ...
+
     def set_link(self, twin: int, peer: int, *, open: bool) -> None:
         """Open or cut the link of a process of its own to another place."""
         ...

@@ -123,6 +123,8 @@ class Report:
     """Hash over all that happened, in order: equal for equal seeds."""
     reached: dict[str, int] = field(default_factory=dict)
     """How often the run came to each of the hard cases (`reached.Reached`)."""
+    acts: dict[str, int] = field(default_factory=dict)
+    """What traitors did that no honest node does, and how often."""
     penalties: dict[str, int] = field(default_factory=dict)
     """How often honest nodes blamed each other, by reason."""
     notices: dict[str, int] = field(default_factory=dict)

@@ -70,6 +70,10 @@ class Disk:
         """Lose every record; the guard's slot stays. The node is down."""
         self.records = []
 
+    def wipe(self) -> None:
+        """Lose journal and guard. The node is down."""
+        self.records, self.guard = [], None
+
     def crash(self) -> None:
         """Lose power: any prefix of the records being written is kept, the slot at best after all of them."""
         records = [record for group in self._writing for record in group.records]

@@ -93,6 +93,22 @@ class OwnHand:
         """Return the places of all processes with other keys."""
         return [host.index for host in self._world.hosts if host.address != self._host.address]
 
+    def did(self, what: str) -> None:
+        """Count something done that no honest node does."""
+        self._world.monitor.did(what)
+
+    def newest_block(self) -> bytes:
+        """Return the newest block in its store; empty: there is none."""
+        stored = self._host.chain.block(self._host.chain.head)
+        return b"" if stored is None else stored.raw
+
+    def restart_with_nothing(self) -> None:
+        """Die, and begin the next life without journal and guard."""
+        host = self._host
+        host.crash()
+        host.disk.wipe()
+        self._world.schedule.after(1, lambda: None if host.alive else host.start())
+
     def set_link(self, twin: int, peer: int, *, open: bool) -> None:
         """Open or cut the link of a process of its own to another place."""
         assert twin in self.twins(), twin

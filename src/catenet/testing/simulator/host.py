@@ -13,6 +13,7 @@ from catenet.core.config import CoreConfig
 from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
+from catenet.node.perform import BAN_S
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.codec import decode_frame, encode_frame, encode_record
 from catenet.testing.simulator.conduct import Conduct
@@ -25,6 +26,7 @@ from catenet.types import effects, events
 from catenet.types.clock import Instant
 from catenet.types.effects import Effect
 from catenet.types.events import Event, TimerKey
+from catenet.types.ids import Address
 from catenet.types.messages import Found, Message
 from catenet.types.records import Record, RejoinRecord
 
@@ -180,10 +182,7 @@ class Host:
         world = self._world
         match effect:
             case effects.Append(record=record):
-                self._outbox.append(encode_record(record))
-                if isinstance(record, RejoinRecord):
-                    self._signer.sign_above(record.height)
-                world.monitor.journals.appended(self.address, record)
+                self._append(record)
             case (
                 effects.Send()
                 | effects.Broadcast()
@@ -209,12 +208,20 @@ class Host:
                 world.monitor.notice("dropped")
             case effects.Penalise(peer=peer, reason=reason, disconnect=disconnect):
                 world.monitor.penalised(self.address, peer, reason, disconnect=disconnect)
+                if disconnect:
+                    self._cut_off(peer)
             case effects.Notice(name=name):
                 world.monitor.notice(name)
             case effects.Halt(reason=reason):
                 world.monitor.halted(self.address, reason)
             case _:
                 assert_never(effect)
+
+    def _append(self, record: Record) -> None:
+        self._outbox.append(encode_record(record))
+        if isinstance(record, RejoinRecord):
+            self._signer.sign_above(record.height)
+        self._world.monitor.journals.appended(self.address, record)
 
     def _release(self, released: Sequence[Effect]) -> None:
         for effect in released:
@@ -234,6 +241,11 @@ class Host:
                     self._commit(effect)
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
+
+    def _cut_off(self, peer: Address) -> None:
+        for host in self._world.hosts:
+            if host.address == peer:
+                self._world.network.ban(self.index, host.index, int(BAN_S * 1_000_000))
 
     def _peers(self) -> Sequence[int]:
         return self._world.network.connected(self.index)

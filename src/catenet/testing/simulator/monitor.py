@@ -65,6 +65,7 @@ class Monitor:
         self.rounds_max = 0
         self.notices: dict[str, int] = {}
         self.penalties: dict[str, int] = {}
+        self.acts: dict[str, int] = {}
         self._trace = sha256()
 
     def distrust(self, node: Address) -> None:
@@ -270,6 +271,10 @@ class Monitor:
         self._timed.add(height)
         if not before < block.header.time_ns == median_time(block.last_commit, last_members):
             self._fail(node, f"7: the time of block {height} is not the median of its last commit")
+
+    def did(self, what: str) -> None:
+        """Count what a traitor did."""
+        self.acts[what] = self.acts.get(what, 0) + 1
 
     def notice(self, name: str) -> None:
         """Count what a node tells its operator."""

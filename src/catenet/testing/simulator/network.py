@@ -39,6 +39,7 @@ class Network:
         self._deaf: tuple[int, int] | None = None
         self._broken = self._choose_broken()
         self._cut: dict[tuple[int, int], None] = {}
+        self._banned: dict[tuple[int, int], int] = {}
         self._connected = [[False] * size for _ in self._nodes]
         self._last_arrival = [[0] * size for _ in self._nodes]
         self._on_link: LinkHandler = lambda node, peer, up: None
@@ -59,6 +60,8 @@ class Network:
         self._alive[node] = alive
         if not alive:
             self._connected[node] = [False] * self._size
+            # Who was banned is known to the process alone.
+            self._banned = {pair: until for pair, until in self._banned.items() if pair[0] != node}
         self._notice()
 
     def set_open(self, a: int, b: int, *, open: bool) -> None:
@@ -71,6 +74,16 @@ class Network:
         for node, peer in ((a, b), (b, a)):
             if self._alive[node]:
                 self._look(node, peer)
+
+    def ban(self, node: int, peer: int, ban_us: int) -> None:
+        """Have `node` cut off a peer and refuse it for a while, as production does with one that lies."""
+        self._banned[node, peer] = self._schedule.now_us + ban_us
+        self._schedule.after(0, self._looker(node, peer))
+        self._schedule.after(0, self._looker(peer, node))
+        self._schedule.after(ban_us, self._looker(node, peer))
+
+    def _refuses(self, node: int, peer: int) -> bool:
+        return self._banned.get((node, peer), 0) > self._schedule.now_us
 
     def end_chaos(self) -> None:
         """From here on only broken links stay, and delays are bounded."""
@@ -99,6 +112,7 @@ class Network:
             and (source, target) != self._deaf
             and pair not in self._broken
             and pair not in self._cut
+            and not (self._banned and (self._refuses(source, target) or self._refuses(target, source)))
         )
 
     def connected(self, node: int) -> list[int]:
@@ -162,6 +176,8 @@ class Network:
 
     def _look(self, node: int, peer: int) -> None:
         """A connection comes up at both ends at once, and goes down at each end by itself."""
+        if not self._alive[node]:
+            return
         up = self.reaches(node, peer) and self.reaches(peer, node)
         for end, other in ((node, peer), (peer, node)) if up else ((node, peer),):
             if self._alive[end] and up != self._connected[end][other]:

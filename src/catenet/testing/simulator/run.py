@@ -195,6 +195,7 @@ class Simulation:
             virtual_us=self.schedule.now_us,
             recovery_us=recovery_us,
             digest=self._monitor.digest(),
+            acts=dict(self._monitor.acts),
             penalties=dict(self._monitor.penalties),
             notices=dict(self._monitor.notices),
         )

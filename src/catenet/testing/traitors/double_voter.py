@@ -35,6 +35,7 @@ class DoubleVoter(Conduct):
     def _other(self, vote: Vote) -> Vote:
         known = self._others.get(vote.signature)
         if known is None:
+            self.hand.did("voted twice")
             known = self.hand.sign_vote(replace(vote, block_id=NIL, signature=b""))
             self._others = {vote.signature: known}
         return known

@@ -11,6 +11,7 @@ class Silent(Conduct):
 
     def says(self, peer: int, message: Message) -> Sequence[Message]:
         """Keep it."""
+        self.hand.did("kept silent")
         return ()
 
     def finds(self, found: Sequence[Found]) -> Sequence[Found]:

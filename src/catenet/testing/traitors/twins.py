@@ -24,6 +24,7 @@ class Twin(Conduct):
 
     def _switch(self) -> None:
         hand = self.hand
+        hand.did("changed sides")
         first, second = hand.twins()
         for peer in hand.others():
             with_second = hand.chooser.chance(0.5)
