@@ -9,7 +9,7 @@ from catenet.core.consensus.io import BuildBlock, Built, ConsensusConfig, Output
 from catenet.core.consensus.machine import Consensus
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Compact
-from catenet.types.effects import Broadcast, Sign
+from catenet.types.effects import Append, Broadcast, Sign
 from catenet.types.events import LinkChanged, Received, Started
 from catenet.types.messages import ProposalMessage, VoteMessage, VoteSet
 from catenet.types.records import ProposalRecord, Record, RejoinRecord, VoteRecord
@@ -98,10 +98,23 @@ def test_t3_a_proposal_of_an_older_value_brings_its_polka_back() -> None:
 
 
 def test_a_rejoined_node_signs_nothing_up_to_its_height() -> None:
-    for height, signs in ((1, False), (0, True)):
-        node, outputs = booted(RejoinRecord(height=height), RejoinRecord(height=0))
+    for records, signs in (((), True), ((RejoinRecord(height=1),), False)):
+        node, outputs = booted(*records)
         assert node.machine.signs is signs
         assert bool([output for output in outputs if isinstance(output, BuildBlock)]) is signs
+
+
+def test_a_rejoin_that_had_only_begun_begins_again() -> None:
+    begun = RejoinRecord(height=0)
+    node, outputs = booted(RejoinRecord(height=1), begun)
+    # The others answered: all are at height 1, so nothing is signed up to 2.
+    assert [output for output in outputs if isinstance(output, Append)] == [
+        Append(record=RejoinRecord(height=2))
+    ]
+    assert not node.machine.signs
+    node, outputs = booted(RejoinRecord(height=1), begun, RejoinRecord(height=2))
+    assert not [output for output in outputs if isinstance(output, Append)]
+    assert not node.machine.signs
 
 
 def test_locks_are_the_highest_own_precommit_for_a_block() -> None:
