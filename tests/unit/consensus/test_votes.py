@@ -138,8 +138,8 @@ def test_where_each_validator_was_seen_last_is_remembered() -> None:
     members = make_set(3, 2, 1)
     book = VoteBook(members)
     assert (book.top_round, book.heard_power, book.max_round) == (-1, 0, [-1, -1, -1])
-    book.note_round(1, 0)
-    assert (book.top_round, book.heard_power, book.max_round) == (0, 2, [-1, 0, -1])
+    book.note_round(1, 2)
+    assert (book.top_round, book.heard_power, book.max_round) == (2, 2, [-1, 2, -1])
     book.note_round(1, 4)
     book.note_round(1, 3)
     assert (book.top_round, book.heard_power, book.max_round) == (4, 2, [-1, 4, -1])
@@ -190,7 +190,8 @@ def test_a_bitmap_has_one_bit_a_validator() -> None:
         book.add(vote(members, index))
     assert book.bitmap(0, PREVOTE) == bytes([0b10000010, 0b1, 0b10])
     assert book.bitmap(0, PRECOMMIT) == bytes(3)
-    assert len(VoteBook(make_set(*[1] * 16)).bitmap(0, PREVOTE)) == 2
+    for count, size in ((1, 1), (8, 1), (9, 2), (16, 2), (17, 3)):
+        assert len(VoteBook(make_set(*[1] * count)).bitmap(0, PREVOTE)) == size
     named = [index for index in range(40) if has_bit(book.bitmap(0, PREVOTE), index)]
     assert named == [1, 7, 8, 17]
     assert has_bit(b"\xff", 7)
