@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from catenet.chain.commit import NIL, BlockID, PartSetHeader
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core import guard
+from catenet.types.records import Record, RejoinRecord, VoteRecord
 from support.chain import make_keys
 
 KEY = make_keys(1)[0]
@@ -171,3 +172,37 @@ def test_no_order_of_requests_signs_two_things_for_one_step(requests: list[Vote 
             signed[state.place] = done.sign_bytes(CHAIN)
         elif isinstance(decision, guard.Repeat):
             assert signed[state.place] == decision.item.sign_bytes(CHAIN)
+
+
+def test_a_state_names_its_own_place_and_chain() -> None:
+    """An imported file whose sign bytes are of another height, round, step or chain protects nothing."""
+    for item in (vote(), vote(type=VoteType.PRECOMMIT, round=3), proposal(), vote(height=9)):
+        state, _ = sign(guard.GuardState(), item)
+        assert guard.names_its_place(state, CHAIN)
+        assert not guard.names_its_place(state, CHAIN + "x")
+        assert not guard.names_its_place(state, CHAIN[:-1])
+        assert not guard.names_its_place(replace(state, height=state.height + 1), CHAIN)
+        assert not guard.names_its_place(replace(state, round=state.round + 1), CHAIN)
+        for step in {0, 1, 2, 3, 4} - {state.step}:
+            assert not guard.names_its_place(replace(state, step=step), CHAIN)
+        longer = replace(state, sign_bytes=state.sign_bytes + b"\0")
+        assert not guard.names_its_place(longer, CHAIN)
+
+
+def test_a_journal_says_up_to_which_height_nothing_is_signed() -> None:
+    def up_to(*heights: int) -> int:
+        return guard.rejoin_height([RejoinRecord(height=height) for height in heights])
+
+    assert up_to() == 0
+    assert up_to(5) == 5
+    assert up_to(5, 3) == 5
+    # 0: a rejoin began, and the height is not known yet.
+    assert up_to(5, 0) == guard.NEVER
+    assert up_to(0, 7) == 7
+    assert guard.NEVER == 2**63 - 1
+    records: list[Record] = [RejoinRecord(height=0), VoteRecord(vote=vote()), RejoinRecord(height=7)]
+    assert guard.rejoin_height(records) == 7
+    assert guard.rejoin_records(records) == [records[0], records[2]]
+    refused = guard.decide(guard.GuardState(), vote(height=10**12), CHAIN, guard.NEVER)
+    assert isinstance(refused, guard.Refuse)
+    assert "nothing is signed before" in refused.reason
