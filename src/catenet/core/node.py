@@ -122,7 +122,8 @@ class Node:
     def handle(self, event: events.Event, now: Instant) -> list[Effect]:
         """Take one event; return what to do, in order."""
         effects = list(self._handle(event, now))
-        effects.extend(self._due(now))
+        if not self._consensus.due:
+            effects.extend(self._due(now))
         return effects
 
     def _handle(self, event: events.Event, now: Instant) -> Iterator[Effect]:
@@ -365,7 +366,7 @@ class Node:
     def _due(self, now: Instant) -> Iterator[Effect]:
         """Tell consensus once that batches or evidence wait for a block of this height (2.7 b, e)."""
         consensus = self._consensus
-        if consensus.due or self.syncing or not self._taking_part:
+        if self.syncing or not self._taking_part:
             return
         if self._batches.due(now) or (self._evidence.waiting and self._evidence.pick(self.state)):
             yield from self._to_consensus(consensus_io.Due(height=consensus.height), now)

@@ -46,11 +46,10 @@ def on_status(ctx: Context, peer: Address, status: Status) -> None:
 def _check_yours(ctx: Context, peer: Address, data: bytes) -> None:
     """Compare the newest own vote that a peer holds with the newest that this node knows of."""
     gate = ctx.gate
-    if gate.last_vote is not None and data == gate.last_vote.encode():
-        # What nearly every Status says.
-        return
+    newest = ctx.newest.get(ctx.address or b"")
     try:
-        vote = Vote.decode(data)
+        # Nearly every Status names the vote that is known here, and need not be parsed for it.
+        vote = newest if newest is not None and data == newest.encode() else Vote.decode(data)
     except DecodeError:
         ctx.penalise(peer, "a vote of ours that does not parse")
         return
