@@ -84,6 +84,8 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
     )
     journal = open_journal(home, chain_id=genesis.chain_id, key=keys.vote)
     ledger = Ledger.open(home.data)
+    if ledger.rebuilt:
+        log.warning("index_rebuilt", extra={"height": ledger.head})
     _check_chain(home, genesis, ledger)
     app_state, was_reset = open_state(home.app)
     if was_reset:

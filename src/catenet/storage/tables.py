@@ -6,7 +6,7 @@ between can exist, and the rest is put again from a log. Every row carries a che
 checksummed as a whole, because LMDB trusts its pages. What fails a check is `Corrupt`, never an answer.
 """
 
-import os
+import mmap
 import shutil
 import threading
 import zlib
@@ -17,6 +17,8 @@ from pathlib import Path
 import lmdb
 
 from catenet.storage.fault import damaged, fsync_directory, make_directory
+from catenet.storage.home import write_private
+from catenet.storage.pages import PageFault, check_pages
 from catenet.types.errors import Corrupt, WrongState
 
 KEY_BYTES_MAX = 511
@@ -32,17 +34,21 @@ Rows = dict[bytes, bytes | None]
 Changes = Mapping[str, Mapping[bytes, bytes | None]]
 
 
+def _checks(key: bytes, sealed: bytes) -> bool:
+    return zlib.crc32(sealed[:-4], zlib.crc32(key)) == int.from_bytes(sealed[-4:], "little")
+
+
 def _sealed(key: bytes, value: bytes) -> bytes:
     return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little")
 
 
-def _file_checksum(path: Path) -> str:
+def _file_checksum(path: Path) -> bytes:
     crc = size = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             crc = zlib.crc32(chunk, crc)
             size += len(chunk)
-    return f"{size} {crc:08x}"
+    return b"%d %08x" % (size, crc)
 
 
 class Tables:
@@ -178,12 +184,8 @@ class Tables:
         finally:
             self._env.close()
         if not (self.path / SUSPECT_MARK).exists():
-            mark = self.path / CLEAN_MARK
-            with mark.open("w") as file:
-                file.write(_file_checksum(self.path / DATA_FILE))
-                file.flush()
-                os.fsync(file.fileno())
-            fsync_directory(self.path)
+            # Whole or not at all: half a mark would condemn a file that is in order.
+            write_private(self.path / CLEAN_MARK, _file_checksum(self.path / DATA_FILE))
 
     def abandon(self) -> None:
         """Close without committing, as a crash would."""
@@ -191,16 +193,26 @@ class Tables:
         self._env.close()
 
     def _check_marks(self) -> None:
-        """Check the file against the mark of a clean close, and take the mark away while it is open."""
+        """Check the file before LMDB sees it; take the mark of a clean close away while it is open."""
         if (self.path / SUSPECT_MARK).exists():
             raise self._fault("a row did not check when it was read")
-        mark = self.path / CLEAN_MARK
+        mark, data = self.path / CLEAN_MARK, self.path / DATA_FILE
         if mark.exists():
-            data = self.path / DATA_FILE
-            if not data.exists() or mark.read_text() != _file_checksum(data):
+            if not data.exists() or mark.read_bytes() != _file_checksum(data):
                 raise self._fault("the file is not what was closed")
             mark.unlink()
             fsync_directory(self.path)
+        elif data.exists() and data.stat().st_size:
+            self._check_pages(data)
+
+    def _check_pages(self, data: Path) -> None:
+        with data.open("rb") as file:
+            # Not closed by hand: a fault's traceback still refers to pieces of it.
+            whole = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        try:
+            check_pages(memoryview(whole), _checks)
+        except PageFault as fault:
+            raise self._fault(fault.why, fault.offset) from None
 
     def _write(self, changes: Mapping[str, Sequence[tuple[bytes, bytes | None]]]) -> None:
         with self._env.begin(write=True) as txn:
@@ -226,16 +238,15 @@ class Tables:
             at_row = cursor.next()
 
     def _unsealed(self, key: bytes, sealed: bytes) -> bytes:
-        value = sealed[:-4]
-        if zlib.crc32(value, zlib.crc32(key)) != int.from_bytes(sealed[-4:], "little"):
+        if not _checks(key, sealed):
             # The next start rebuilds instead of meeting the same row again.
             (self.path / SUSPECT_MARK).touch()
             raise self._fault(f"the row {key.hex()} does not check")
-        return value
+        return sealed[:-4]
 
-    def _fault(self, why: str) -> Corrupt:
+    def _fault(self, why: str, offset: int = 0) -> Corrupt:
         return damaged(
-            self.path / DATA_FILE, 0, why, remedy="Start the node again: it is rebuilt from the log"
+            self.path / DATA_FILE, offset, why, remedy="Start the node again: it is rebuilt from the log"
         )
 
 

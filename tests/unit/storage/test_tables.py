@@ -1,6 +1,7 @@
 """Tables and application state: one answer, in memory or in LMDB; nothing damaged is served."""
 
 import random
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,19 +92,42 @@ def test_any_flipped_bit_of_a_closed_file_is_found_at_the_next_open(tmp_path: Pa
         flip(data, bit)
         with pytest.raises(Corrupt, match=r"data\.mdb"):
             Tables(path, ("a", "b"))
+    data.write_bytes(whole)
+    for bit in range(len(mark) * 8):
+        (path / "CLEAN").write_text(mark)
+        flip(path / "CLEAN", bit)
+        with pytest.raises(Corrupt, match=r"data\.mdb"):
+            Tables(path, ("a", "b"))
+    (path / "CLEAN").write_text(mark)
     data.unlink()
     with pytest.raises(Corrupt):
         Tables(path, ("a", "b"))
 
 
+def test_a_mark_that_was_not_written_to_its_end_costs_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    opened = Tables(path, ("a",))
+    opened.put({"a": {b"k": b"1"}})
+    opened.flush()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # From here on the disk takes a few bytes of a new file: what a crash in the middle of the write leaves.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            opened.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with tables(path) as again:
+        assert again.get("a", b"k") == b"1"
+
+
 def test_a_flipped_value_is_never_served_and_makes_the_next_open_refuse(tmp_path: Path) -> None:
     path = tmp_path / "t"
+    data = path / DATA_FILE
     with tables(path) as opened:
         opened.put({"a": {b"key": b"a value to be found"}})
         opened.flush()
-    data = path / DATA_FILE
-    flip(data, (data.read_bytes().index(b"a value to be found") + 3) * 8)
-    with tables(path) as opened:
+        flip(data, (data.read_bytes().index(b"a value to be found") + 3) * 8)
         with pytest.raises(Corrupt, match="does not check"):
             opened.get("a", b"key")
         with pytest.raises(Corrupt):
