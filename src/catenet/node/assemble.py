@@ -72,7 +72,7 @@ async def run_node(root: Path, *, config: NodeConfig) -> int:
     try:
         with home.lock():
             return await _run_locked(home, config, lamport)
-    except CatenetError as error:
+    except (CatenetError, OSError) as error:
         log.critical("not_started", extra={"reason": str(error)})
         return EXIT_FAILED
 
@@ -91,7 +91,7 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
     if was_reset:
         log.warning("application_state_rebuilt", extra={"height": ledger.head})
     try:
-        return await Assembly(
+        code = await Assembly(
             home=home,
             config=config,
             genesis=genesis,
@@ -102,9 +102,21 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
             lamport=lamport,
         ).run()
     finally:
+        closed = _close(ledger, app_state, journal)
+    return code if closed else EXIT_FAILED
+
+
+def _close(ledger: Ledger, app_state: TableState, journal: Journal) -> bool:
+    """Close what is stored; False when something failed, after which nothing that rests on it is written."""
+    try:
+        # The blocks before the state that follows from them.
         ledger.close()
         app_state.close()
         journal.close()
+    except (CatenetError, OSError) as error:
+        log.critical("not_closed", extra={"reason": str(error)})
+        return False
+    return True
 
 
 def _read_key(path: Path, parse: Callable[[str], PrivateKey]) -> PrivateKey:
@@ -267,7 +279,7 @@ class Assembly:
     def _disk_failed(self, error: OSError) -> None:
         # A failed write or fsync is never tried again: what is on the disk is not known any more.
         self._runtime.stop()
-        self._supervisor.halt(f"the journal cannot be written: {error.strerror or error}")
+        self._supervisor.halt(f"the journal cannot be written: {error}")
 
     def _make_peers(self, lamport: LamportClock) -> Peers:
         config, folder = self._config, self._home.config

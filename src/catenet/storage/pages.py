@@ -19,6 +19,8 @@ BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
 BIG_VALUE, SUB_TABLE = 1, 2
 INTEGER_KEYS = 8
 DEPTH_MAX = 32
+MAP_BYTES_MAX = 1 << 46
+"""No machine could map more."""
 NONE = 2**64 - 1
 """The root of an empty tree."""
 
@@ -218,8 +220,9 @@ def _newest(data: memoryview, size: int) -> tuple[int, int]:
     for at in (0, size):
         flags = _PAGE.unpack_from(data, at)[2]
         page_size = _TREE.unpack_from(data, at + _TREES_AT)[0]
-        magic, version, _ = _META.unpack_from(data, at + _PAGE_HEAD)
-        if (flags, magic, version, page_size) != (META, 0xBEEFC0DE, 1, size):
+        magic, version, map_bytes = _META.unpack_from(data, at + _PAGE_HEAD)
+        is_head = (flags, magic, version, page_size) == (META, 0xBEEFC0DE, 1, size)
+        if not is_head or map_bytes > MAP_BYTES_MAX or map_bytes % size:
             raise PageFault(at, "the head of the file does not check")
         last, commit = _LAST.unpack_from(data, at + _LAST_AT)
         found.append((commit, at, last))

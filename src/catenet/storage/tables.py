@@ -11,6 +11,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from heapq import merge
 from pathlib import Path
 
@@ -29,6 +30,15 @@ DATA_FILE = "data.mdb"
 CLEAN_MARK = "CLEAN"
 SUSPECT_MARK = "SUSPECT"
 _CHUNK = 1 << 20
+
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.IncompatibleError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+)
+"""What LMDB says of a file that is not in order; the rest of its errors are the machine's."""
 
 Rows = dict[bytes, bytes | None]
 Changes = Mapping[str, Mapping[bytes, bytes | None]]
@@ -70,8 +80,11 @@ class Tables:
                 str(path), map_size=map_bytes, max_dbs=len(names), mode=0o600, max_spare_txns=4
             )
             self._tables = {name: self._env.open_db(name.encode()) for name in names}
-        except lmdb.Error as error:
+        except _DAMAGE as error:
             raise self._fault(str(error)) from error
+        except lmdb.Error as error:
+            # A full disk must not be taken for damage: what is damaged is thrown away.
+            raise OSError(f"{self.path}: {error}") from error
         # A map smaller than the file would be refused by the first commit only.
         self._map_bytes: int = self._env.info()["map_size"]
         fsync_directory(path)
@@ -108,8 +121,8 @@ class Tables:
             else:
                 unseen.append(key)
         if unseen:
-            with self._gate, self._env.begin(db=self._tables[name]) as txn:
-                rows = txn.cursor().getmulti(unseen)
+            with self._reading(name) as cursor:
+                rows = cursor.getmulti(unseen)
             for key, sealed in rows:
                 found[key] = self._unsealed(key, sealed)
         return found
@@ -124,8 +137,8 @@ class Tables:
                 if key.startswith(prefix) and key > after
             }
         rows: list[tuple[bytes, bytes]] = []
-        with self._gate, self._env.begin(db=self._tables[name]) as txn:
-            stored = self._stored(txn.cursor(), prefix, after, changed)
+        with self._reading(name) as cursor:
+            stored = self._stored(cursor, prefix, after, changed)
             for key, row in merge(stored, iter(sorted(changed.items())), key=lambda item: item[0]):
                 if len(rows) == limit:
                     break
@@ -168,8 +181,8 @@ class Tables:
         """Check every row; return how many there are. Raises `Corrupt`."""
         count = 0
         for name in self._names:
-            with self._gate, self._env.begin(db=self._tables[name]) as txn:
-                for key, sealed in txn.cursor():
+            with self._reading(name) as cursor:
+                for key, sealed in cursor:
                     self._unsealed(key, sealed)
                     count += 1
         return count
@@ -214,6 +227,19 @@ class Tables:
         except PageFault as fault:
             raise self._fault(fault.why, fault.offset) from None
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator["lmdb.Cursor[bytes]"]:
+        try:
+            with self._gate, self._env.begin(db=self._tables[name]) as txn:
+                yield txn.cursor()
+        except lmdb.Error as error:
+            self._suspect()
+            raise self._fault(str(error)) from error
+
+    def _suspect(self) -> None:
+        """Have the next start rebuild instead of meeting the same damage again."""
+        (self.path / SUSPECT_MARK).touch()
+
     def _write(self, changes: Mapping[str, Sequence[tuple[bytes, bytes | None]]]) -> None:
         with self._env.begin(write=True) as txn:
             for name, rows in changes.items():
@@ -239,8 +265,7 @@ class Tables:
 
     def _unsealed(self, key: bytes, sealed: bytes) -> bytes:
         if not _checks(key, sealed):
-            # The next start rebuilds instead of meeting the same row again.
-            (self.path / SUSPECT_MARK).touch()
+            self._suspect()
             raise self._fault(f"the row {key.hex()} does not check")
         return sealed[:-4]
 

@@ -104,19 +104,37 @@ def test_any_flipped_bit_of_a_closed_file_is_found_at_the_next_open(tmp_path: Pa
         Tables(path, ("a", "b"))
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Have every write beyond a size fail, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_when_the_state_is_opened_costs_no_state(tmp_path: Path) -> None:
+    state, _ = open_state(tmp_path)
+    state.write(1, [(b"k", b"1")])
+    state.close()
+    (tmp_path / "lock.mdb").unlink()
+    with files_of_at_most(100), pytest.raises(OSError, match="File too large"):
+        open_state(tmp_path)
+    state, was_reset = open_state(tmp_path)
+    assert (state.height, state.get(b"k"), was_reset) == (1, b"1", False)
+    state.close()
+
+
 def test_a_mark_that_was_not_written_to_its_end_costs_no_row(tmp_path: Path) -> None:
     path = tmp_path / "t"
     opened = Tables(path, ("a",))
     opened.put({"a": {b"k": b"1"}})
     opened.flush()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # From here on the disk takes a few bytes of a new file: what a crash in the middle of the write leaves.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            opened.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # The disk takes a few bytes of a new file: what a crash in the middle of the write leaves, too.
+    with files_of_at_most(5), pytest.raises(OSError, match="File too large"):
+        opened.close()
     with tables(path) as again:
         assert again.get("a", b"k") == b"1"
 
