@@ -75,7 +75,7 @@ async def run_node(root: Path, *, config: NodeConfig) -> int:
     try:
         with home.lock():
             return await _run_locked(home, config, lamport)
-    except CatenetError as error:
+    except (CatenetError, OSError) as error:
         log.critical("not_started", extra={"reason": str(error)})
         return EXIT_FAILED
 
@@ -86,12 +86,14 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
         vote=read_key(home.validator_key, parse_key_file), node=read_key(home.node_key, parse_node_key)
     )
     ledger = Ledger.open(home.data)
+    if ledger.rebuilt:
+        log.warning("index_rebuilt", extra={"height": ledger.head})
     state = stored_state(home, genesis, ledger)
     journal = open_journal(home, state=state, key=keys.vote)
     refill(ledger, journal.records, genesis)
     app_state = open_app_state(home, journal, ledger)
     try:
-        return await Assembly(
+        code = await Assembly(
             home=home,
             config=config,
             genesis=genesis,
@@ -102,9 +104,21 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
             lamport=lamport,
         ).run()
     finally:
+        closed = _close(ledger, app_state, journal)
+    return code if closed else EXIT_FAILED
+
+
+def _close(ledger: Ledger, app_state: TableState, journal: Journal) -> bool:
+    """Close what is stored; False when something failed, after which nothing that rests on it is written."""
+    try:
+        # The blocks before the state that follows from them.
         ledger.close()
         app_state.close()
         journal.close()
+    except (CatenetError, OSError) as error:
+        log.critical("not_closed", extra={"reason": str(error)})
+        return False
+    return True
 
 
 def _read_tls(path: Path) -> bytes:
@@ -262,7 +276,7 @@ class Assembly:
     def _disk_failed(self, error: OSError) -> None:
         # A failed write or fsync is never tried again: what is on the disk is not known any more.
         self._runtime.stop()
-        self._supervisor.halt(f"the journal cannot be written: {error.strerror or error}")
+        self._supervisor.halt(f"the journal cannot be written: {error}")
 
     def _make_peers(self, lamport: LamportClock) -> Peers:
         config, folder = self._config, self._home.config

@@ -35,7 +35,7 @@ from catenet.types.effects import (
     SetTimer,
     Sign,
 )
-from catenet.types.errors import CatenetError
+from catenet.types.errors import CatenetError, Unavailable
 from catenet.types.events import (
     BlocksEnded,
     BlocksReceived,
@@ -185,7 +185,11 @@ class Perform:
 
     def end_turn(self) -> None:
         """Hand what this turn appended to the writer."""
-        self._outbox.end_turn()
+        try:
+            self._outbox.end_turn()
+        except Unavailable as error:
+            # The disk failed a moment ago: the word of its thread is on the way.
+            self._halt(str(error))
 
     def release(self, effects: Sequence[Effect]) -> None:
         """Let go of effects whose records are on disk, each peer's messages in the order asked for.

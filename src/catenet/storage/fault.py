@@ -4,6 +4,8 @@ A file's bytes are durable after fsync of the file; its *name* only after fsync 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from catenet.types.errors import Corrupt
@@ -14,11 +16,23 @@ def damaged(file: Path, offset: int, why: str, *, remedy: str) -> Corrupt:
     return Corrupt(f"{file}: damaged at byte {offset}: {why}. {remedy}")
 
 
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Have an OSError name the file it is about: what fails on a descriptor does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(file)) from error
+
+
 def fsync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with naming(directory):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from catenet.storage.fault import damaged, fsync_directory, make_directory, pwrite_all
+from catenet.storage.fault import damaged, fsync_directory, make_directory, naming, pwrite_all
 from catenet.types.errors import WrongState
 
 SLOT_BYTES = 4096
@@ -85,8 +85,9 @@ class GuardFile:
         unfinished = path.with_name(path.name + ".new")
         descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            pwrite_all(descriptor, b"".join(slot.encode() for slot in slots), 0)
-            os.fsync(descriptor)
+            with naming(unfinished):
+                pwrite_all(descriptor, b"".join(slot.encode() for slot in slots), 0)
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         unfinished.rename(path)
@@ -144,8 +145,9 @@ class GuardFile:
             raise ValueError(f"a guard state of {len(state)} bytes is over the limit of {STATE_BYTES_MAX}")
         slot = Slot(log_id=self.log_id, counter=self._newest.counter + 1, retired=retired, state=state)
         try:
-            pwrite_all(self._descriptor, slot.encode(), self._next * SLOT_BYTES)
-            self._sync(self._descriptor)
+            with naming(self.path):
+                pwrite_all(self._descriptor, slot.encode(), self._next * SLOT_BYTES)
+                self._sync(self._descriptor)
         except OSError:
             # The slot may hold either state: only a fresh read after a restart can tell.
             self._failed = True

@@ -8,10 +8,11 @@ HOME/lock
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from catenet.storage.fault import fsync_directory, make_directory, pwrite_all
+from catenet.storage.fault import fsync_directory, make_directory, naming, pwrite_all
 from catenet.types.errors import NotFound, WrongState
 
 PRIVATE = 0o600
@@ -142,13 +143,15 @@ class HomeLock:
                 f"{root} is in use by process {holder}: two processes with one key would sign twice. "
                 f"Stop that process, or give this one another --home"
             ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        with naming(path):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
         """Give the home back."""
         if self._descriptor >= 0:
-            os.ftruncate(self._descriptor, 0)
+            with suppress(OSError):  # who had the home is only said to people
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -167,9 +170,10 @@ def write_file(path: Path, data: bytes, *, mode: int = PUBLIC) -> None:
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        os.fchmod(descriptor, mode)
-        pwrite_all(descriptor, data, 0)
-        os.fsync(descriptor)
+        with naming(unfinished):
+            os.fchmod(descriptor, mode)
+            pwrite_all(descriptor, data, 0)
+            os.fsync(descriptor)
         unfinished.rename(path)
     except OSError:
         unfinished.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from catenet.storage import frame
-from catenet.storage.fault import damaged, fsync_directory, make_directory, pwrite_all
+from catenet.storage.fault import damaged, fsync_directory, make_directory, naming, pwrite_all
 from catenet.storage.frame import HEADER_BYTES, Checksum, SegmentHeader
 from catenet.storage.scan import (
     Position,
@@ -38,8 +38,9 @@ def write_segment(directory: Path, header: SegmentHeader) -> None:
     unfinished = path.with_suffix(UNFINISHED)
     descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        pwrite_all(descriptor, header.encode(), 0)
-        os.fsync(descriptor)
+        with naming(unfinished):
+            pwrite_all(descriptor, header.encode(), 0)
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     unfinished.rename(path)
@@ -156,9 +157,10 @@ class Log:
         with self._lock:
             self._require_usable()
             try:
-                if self._end.offset + frame.frame_bytes(len(payload)) > self._segment_bytes:
-                    self._roll()
-                return self._write(payload)
+                with naming(self.directory):
+                    if self._end.offset + frame.frame_bytes(len(payload)) > self._segment_bytes:
+                        self._roll()
+                    return self._write(payload)
             except OSError:
                 self._failed = True
                 raise
@@ -173,7 +175,8 @@ class Log:
             end = self._end
             descriptor = os.dup(self._descriptor)
         try:
-            self._sync(descriptor)
+            with naming(self.directory):
+                self._sync(descriptor)
         except OSError:
             self._failed = True
             raise

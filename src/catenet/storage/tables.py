@@ -6,17 +6,20 @@ between can exist, and the rest is put again from a log. Every row carries a che
 checksummed as a whole, because LMDB trusts its pages. What fails a check is `Corrupt`, never an answer.
 """
 
-import os
+import mmap
 import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from heapq import merge
 from pathlib import Path
 
 import lmdb
 
 from catenet.storage.fault import damaged, fsync_directory, make_directory
+from catenet.storage.home import write_private
+from catenet.storage.pages import PageFault, check_pages
 from catenet.types.errors import Corrupt, WrongState
 
 KEY_BYTES_MAX = 511
@@ -28,21 +31,34 @@ CLEAN_MARK = "CLEAN"
 SUSPECT_MARK = "SUSPECT"
 _CHUNK = 1 << 20
 
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.IncompatibleError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+)
+"""What LMDB says of a file that is not in order; the rest of its errors are the machine's."""
+
 Rows = dict[bytes, bytes | None]
 Changes = Mapping[str, Mapping[bytes, bytes | None]]
+
+
+def _checks(key: bytes, sealed: bytes) -> bool:
+    return zlib.crc32(sealed[:-4], zlib.crc32(key)) == int.from_bytes(sealed[-4:], "little")
 
 
 def _sealed(key: bytes, value: bytes) -> bytes:
     return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little")
 
 
-def _file_checksum(path: Path) -> str:
+def _file_checksum(path: Path) -> bytes:
     crc = size = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             crc = zlib.crc32(chunk, crc)
             size += len(chunk)
-    return f"{size} {crc:08x}"
+    return b"%d %08x" % (size, crc)
 
 
 class Tables:
@@ -64,8 +80,11 @@ class Tables:
                 str(path), map_size=map_bytes, max_dbs=len(names), mode=0o600, max_spare_txns=4
             )
             self._tables = {name: self._env.open_db(name.encode()) for name in names}
-        except lmdb.Error as error:
+        except _DAMAGE as error:
             raise self._fault(str(error)) from error
+        except lmdb.Error as error:
+            # A full disk must not be taken for damage: what is damaged is thrown away.
+            raise OSError(f"{self.path}: {error}") from error
         # A map smaller than the file would be refused by the first commit only.
         self._map_bytes: int = self._env.info()["map_size"]
         fsync_directory(path)
@@ -102,8 +121,8 @@ class Tables:
             else:
                 unseen.append(key)
         if unseen:
-            with self._gate, self._env.begin(db=self._tables[name]) as txn:
-                rows = txn.cursor().getmulti(unseen)
+            with self._reading(name) as cursor:
+                rows = cursor.getmulti(unseen)
             for key, sealed in rows:
                 found[key] = self._unsealed(key, sealed)
         return found
@@ -118,8 +137,8 @@ class Tables:
                 if key.startswith(prefix) and key > after
             }
         rows: list[tuple[bytes, bytes]] = []
-        with self._gate, self._env.begin(db=self._tables[name]) as txn:
-            stored = self._stored(txn.cursor(), prefix, after, changed)
+        with self._reading(name) as cursor:
+            stored = self._stored(cursor, prefix, after, changed)
             for key, row in merge(stored, iter(sorted(changed.items())), key=lambda item: item[0]):
                 if len(rows) == limit:
                     break
@@ -162,8 +181,8 @@ class Tables:
         """Check every row; return how many there are. Raises `Corrupt`."""
         count = 0
         for name in self._names:
-            with self._gate, self._env.begin(db=self._tables[name]) as txn:
-                for key, sealed in txn.cursor():
+            with self._reading(name) as cursor:
+                for key, sealed in cursor:
                     self._unsealed(key, sealed)
                     count += 1
         return count
@@ -178,12 +197,8 @@ class Tables:
         finally:
             self._env.close()
         if not (self.path / SUSPECT_MARK).exists():
-            mark = self.path / CLEAN_MARK
-            with mark.open("w") as file:
-                file.write(_file_checksum(self.path / DATA_FILE))
-                file.flush()
-                os.fsync(file.fileno())
-            fsync_directory(self.path)
+            # Whole or not at all: half a mark would condemn a file that is in order.
+            write_private(self.path / CLEAN_MARK, _file_checksum(self.path / DATA_FILE))
 
     def abandon(self) -> None:
         """Close without committing, as a crash would."""
@@ -191,16 +206,39 @@ class Tables:
         self._env.close()
 
     def _check_marks(self) -> None:
-        """Check the file against the mark of a clean close, and take the mark away while it is open."""
+        """Check the file before LMDB sees it; take the mark of a clean close away while it is open."""
         if (self.path / SUSPECT_MARK).exists():
             raise self._fault("a row did not check when it was read")
-        mark = self.path / CLEAN_MARK
+        mark, data = self.path / CLEAN_MARK, self.path / DATA_FILE
         if mark.exists():
-            data = self.path / DATA_FILE
-            if not data.exists() or mark.read_text() != _file_checksum(data):
+            if not data.exists() or mark.read_bytes() != _file_checksum(data):
                 raise self._fault("the file is not what was closed")
             mark.unlink()
             fsync_directory(self.path)
+        elif data.exists() and data.stat().st_size:
+            self._check_pages(data)
+
+    def _check_pages(self, data: Path) -> None:
+        with data.open("rb") as file:
+            # Not closed by hand: a fault's traceback still refers to pieces of it.
+            whole = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        try:
+            check_pages(memoryview(whole), _checks)
+        except PageFault as fault:
+            raise self._fault(fault.why, fault.offset) from None
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator["lmdb.Cursor[bytes]"]:
+        try:
+            with self._gate, self._env.begin(db=self._tables[name]) as txn:
+                yield txn.cursor()
+        except lmdb.Error as error:
+            self._suspect()
+            raise self._fault(str(error)) from error
+
+    def _suspect(self) -> None:
+        """Have the next start rebuild instead of meeting the same damage again."""
+        (self.path / SUSPECT_MARK).touch()
 
     def _write(self, changes: Mapping[str, Sequence[tuple[bytes, bytes | None]]]) -> None:
         with self._env.begin(write=True) as txn:
@@ -226,16 +264,14 @@ class Tables:
             at_row = cursor.next()
 
     def _unsealed(self, key: bytes, sealed: bytes) -> bytes:
-        value = sealed[:-4]
-        if zlib.crc32(value, zlib.crc32(key)) != int.from_bytes(sealed[-4:], "little"):
-            # The next start rebuilds instead of meeting the same row again.
-            (self.path / SUSPECT_MARK).touch()
+        if not _checks(key, sealed):
+            self._suspect()
             raise self._fault(f"the row {key.hex()} does not check")
-        return value
+        return sealed[:-4]
 
-    def _fault(self, why: str) -> Corrupt:
+    def _fault(self, why: str, offset: int = 0) -> Corrupt:
         return damaged(
-            self.path / DATA_FILE, 0, why, remedy="Start the node again: it is rebuilt from the log"
+            self.path / DATA_FILE, offset, why, remedy="Start the node again: it is rebuilt from the log"
         )
 
 

@@ -111,7 +111,7 @@ def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
     disk = Disk(fail_at=2)
     guard = GuardFile.create(tmp_path / "guard", LOG_ID, sync=disk)
     guard.write(b"one")
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(OSError, match=r"Input/output.*/guard"):
         guard.write(b"two")
     with pytest.raises(WrongState):
         guard.write(b"three")

@@ -1,6 +1,7 @@
 """Tables and application state: one answer, in memory or in LMDB; nothing damaged is served."""
 
 import random
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,19 +92,60 @@ def test_any_flipped_bit_of_a_closed_file_is_found_at_the_next_open(tmp_path: Pa
         flip(data, bit)
         with pytest.raises(Corrupt, match=r"data\.mdb"):
             Tables(path, ("a", "b"))
+    data.write_bytes(whole)
+    for bit in range(len(mark) * 8):
+        (path / "CLEAN").write_text(mark)
+        flip(path / "CLEAN", bit)
+        with pytest.raises(Corrupt, match=r"data\.mdb"):
+            Tables(path, ("a", "b"))
+    (path / "CLEAN").write_text(mark)
     data.unlink()
     with pytest.raises(Corrupt):
         Tables(path, ("a", "b"))
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Have every write beyond a size fail, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_when_the_state_is_opened_costs_no_state(tmp_path: Path) -> None:
+    state, _ = open_state(tmp_path)
+    state.write(1, [(b"k", b"1")])
+    state.close()
+    (tmp_path / "lock.mdb").unlink()
+    with files_of_at_most(100), pytest.raises(OSError, match="File too large"):
+        open_state(tmp_path)
+    state, was_reset = open_state(tmp_path)
+    assert (state.height, state.get(b"k"), was_reset) == (1, b"1", False)
+    state.close()
+
+
+def test_a_mark_that_was_not_written_to_its_end_costs_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    opened = Tables(path, ("a",))
+    opened.put({"a": {b"k": b"1"}})
+    opened.flush()
+    # The disk takes a few bytes of a new file: what a crash in the middle of the write leaves, too.
+    with files_of_at_most(5), pytest.raises(OSError, match="File too large"):
+        opened.close()
+    with tables(path) as again:
+        assert again.get("a", b"k") == b"1"
+
+
 def test_a_flipped_value_is_never_served_and_makes_the_next_open_refuse(tmp_path: Path) -> None:
     path = tmp_path / "t"
+    data = path / DATA_FILE
     with tables(path) as opened:
         opened.put({"a": {b"key": b"a value to be found"}})
         opened.flush()
-    data = path / DATA_FILE
-    flip(data, (data.read_bytes().index(b"a value to be found") + 3) * 8)
-    with tables(path) as opened:
+        flip(data, (data.read_bytes().index(b"a value to be found") + 3) * 8)
         with pytest.raises(Corrupt, match="does not check"):
             opened.get("a", b"key")
         with pytest.raises(Corrupt):
