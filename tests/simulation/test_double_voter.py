@@ -8,8 +8,7 @@ import pytest
 from catenet.apps.kv import KeyValue
 from catenet.chain.block import Block
 from catenet.chain.commit import NIL
-from catenet.chain.encoding import message_field
-from catenet.chain.evidence import decode_list
+from catenet.chain.state import ChainState
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.node import Node
 from catenet.testing.simulator.host import Host
@@ -18,7 +17,7 @@ from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.world import World
 from catenet.types.application import BlockOutcome, FinalizeBlock, Misbehavior
 from catenet.types.effects import Broadcast, Effect, Send
-from catenet.types.messages import EvidenceMessage, Message, ProposalMessage, VoteMessage, VoteSet
+from catenet.types.messages import VoteMessage
 from catenet.types.ports import StateStore
 from catenet.types.records import EvidenceRecord, Record
 from catenet.wire.records import decode_record
@@ -30,29 +29,9 @@ AT = 2
 """The height at which it votes twice."""
 
 
-class Watch(Monitor):
-    """The invariants hold for the honest; what the traitor signed is not judged."""
-
-    def leaves(self, node: bytes, message: Message) -> None:
-        match message:
-            case EvidenceMessage(evidence=wrapped):
-                accused = {piece.vote_a.address for piece in decode_list(message_field(1, wrapped))}
-                if accused != {ADDRESS}:
-                    super().leaves(node, message)
-            case VoteMessage(vote=vote):
-                if vote.address != ADDRESS:
-                    super().leaves(node, message)
-            case VoteSet(votes=votes):
-                super().leaves(node, replace(message, votes=_of_honest(votes)))
-            case ProposalMessage(pol=VoteSet() as pol):
-                pol = replace(pol, votes=_of_honest(pol.votes))
-                super().leaves(node, replace(message, pol=pol))
-            case _:
-                super().leaves(node, message)
-
-
-def _of_honest(votes: Sequence[Vote]) -> tuple[Vote, ...]:
-    return tuple([vote for vote in votes if vote.address != ADDRESS])
+def watch(genesis: ChainState) -> Monitor:
+    """Return a monitor for which the invariants hold for the honest; what the traitor signs is not judged."""
+    return Monitor(genesis, [ADDRESS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +94,7 @@ def seen_by(host: Host) -> list[Seen]:
 
 def betrayed_town() -> Town:
     """Return a town in which the traitor will vote twice, with work all the time."""
-    town = Town(host=Citizen, monitor=Watch)
+    town = Town(host=Citizen, monitor=watch)
     town.start()
     town.schedule.after(900_000, town.feed)
     return town

@@ -66,6 +66,11 @@ class Disk:
             if group.guard is not None:
                 self.guard = group.guard
 
+    def handed_in(self) -> list[bytes]:
+        """Return every record that was handed in, durable or not."""
+        under_way = [record for group in (*self._writing, *self._queue) for record in group.records]
+        return self.records + under_way
+
     def lose_journal(self) -> None:
         """Lose every record; the guard's slot stays. The node is down."""
         self.records = []

@@ -15,7 +15,7 @@ from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
 from catenet.node.perform import BAN_S
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
-from catenet.testing.simulator.codec import decode_frame, encode_frame, encode_record
+from catenet.testing.simulator.codec import decode_frame, decode_record, encode_frame, encode_record
 from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.home import open_journal
@@ -103,6 +103,12 @@ class Host:
             verify=verify,
         )
         core.restore(records)
+        return core
+
+    def replayed(self) -> Node:
+        """Return another core, restored from all that was handed to the disk. What it wants is not done."""
+        core = self._restore([decode_record(data) for data in self.disk.handed_in()])
+        core.handle(events.Started(), self.now())
         return core
 
     def crash(self) -> None:
@@ -299,6 +305,8 @@ class Host:
             self._world.monitor.signed(self.address, answer.item)
             if self._world.story is not None:
                 self._happened("signs", self._world.story.item(answer.item))
+            if isinstance(item, Vote) and item.is_nil and self.conduct is None:
+                self._world.monitor.judged(self.address, self._core.consensus.state)
             if self.on_signature is not None and self.on_signature(answer.item):
                 self.on_signature = None
         # The answer belongs to the same turn: nothing may come between.

@@ -16,6 +16,10 @@ from catenet.chain.state import ChainState
 from catenet.chain.time import median_time
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Proposal, Vote, VoteType
+from catenet.core.config import CoreConfig
+from catenet.core.consensus.state import HeightState
+from catenet.core.node import Node
+from catenet.testing.simulator.bounds import excess
 from catenet.testing.simulator.config import Violation
 from catenet.testing.simulator.journals import Journals
 from catenet.testing.simulator.keys import verify
@@ -56,6 +60,7 @@ class Monitor:
         self._times: dict[int, int] = {}
         self._timed: set[int] = set()
         self._verified_commits: set[tuple[int, BlockID, Commit]] = set()
+        self._made_by_honest: dict[BlockID, None] = {}
         self._tx_heights: dict[TxId, int] = {}
         self._submitted: set[TxId] = set()
         self.replicated: dict[TxId, bytes] = {}
@@ -210,6 +215,8 @@ class Monitor:
             return
         if proposer.address == node and self.journals.lacks_proposal(node, proposal):
             self._fail(node, f"9: {proposal} leaves and is not in the journal")
+        if proposal.pol_round < 0:
+            self._made_by_honest[proposal.block_id] = None
         step = (proposal.height, proposal.round, int(VoteType.PROPOSAL))
         first = self._released.setdefault((proposer.address, step), proposal.block_id)
         if first != proposal.block_id:
@@ -218,6 +225,19 @@ class Monitor:
             polka = (proposal.height, proposal.pol_round, int(VoteType.PREVOTE))
             if not _two(members, self._power(polka, proposal.block_id)):
                 self._fail(proposer.address, f"6: names a polka that does not exist: {proposal}")
+
+    def judged(self, node: bytes, state: HeightState) -> None:
+        """A node says nil. 7: no block that an honest proposer made breaks a rule of headers, for anybody."""
+        for entry in state.blocks:
+            if entry.header_fault is not None and entry.block_id in self._made_by_honest:
+                self._fail(node, f"7: refuses a block of an honest proposer: {entry.header_fault}")
+
+    def holds(self, node: bytes, core: Node, config: CoreConfig) -> None:
+        """A node is looked at. 13: what it holds is bounded; 7 again."""
+        too_much = excess(core, config)
+        if too_much is not None:
+            self._fail(node, f"13: holds {too_much}")
+        self.judged(node, core.consensus.state)
 
     def commits(self, node: bytes, effect: CommitBlock) -> None:
         """A node commits a block: 1 (agreement), 2 (its commit verifies), 11 (submitted, at most once)."""
@@ -238,6 +258,9 @@ class Monitor:
             set_changed=bool(effect.outcome.validator_updates),
         )
         self.rounds_max = max(self.rounds_max, effect.commit.round)
+        for piece in effect.block.evidence:
+            if piece.vote_a.address not in self._traitors:
+                self._fail(node, f"8: evidence against an honest validator in block {effect.height}")
         for tx_id in effect.tx_ids:
             if tx_id not in self._submitted:
                 self._fail(node, f"11: commits {tx_id.hex()}, which nobody submitted")

@@ -27,6 +27,9 @@ STORM = SimulationConfig(
 )
 """What all schedules have in common."""
 
+LIKELY = ("chaos", "hidden-lock")
+"""Traitors that are drawn three times as often as others: they break the rules that are hardest to break."""
+
 SEVENS = 10
 """Every how many seeds there are seven validators."""
 
@@ -64,7 +67,7 @@ def _weather(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
 
 def _betrayed(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
     """Choose who lies: as many as the set can bear, now and then with unequal powers."""
-    names = sorted(TRAITORS)
+    names = sorted([*TRAITORS, *LIKELY, *LIKELY])
     most = (config.validators - 1) // 3
     chosen = tuple([draw.pick(names) for _ in range(draw.between(1, most))])
     return replace(config, traitors=chosen, power_changes=draw.pick((0.0, 0.0, 0.3)))

@@ -2,6 +2,7 @@
 
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.state import ChainState
+from catenet.core.config import CoreConfig
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
@@ -13,6 +14,7 @@ from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor
 from catenet.testing.simulator.network import Network
+from catenet.testing.simulator.replay import difference, has_much_to_lose
 from catenet.testing.simulator.schedule import Schedule
 from catenet.testing.simulator.story import Story
 from catenet.testing.simulator.world import EPOCH_NS, World
@@ -21,6 +23,15 @@ from catenet.testing.traitors import TRAITORS
 SETTLE_US = 100_000
 """How often the run looks whether it has reached its goal."""
 
+
+LOOK_US = 1_000_000
+"""How often the run looks whether a core holds too much."""
+
+REPLAYS_MAX = 2
+"""How many cores of a run are compared with what their journals give: it takes as long as a restart."""
+
+CORE = CoreConfig()
+"""Of every node."""
 
 FAULTS = (ArithmeticError, AttributeError, AssertionError, LookupError, TypeError, ValueError)
 """What a bug in a core raises. A `Violation` is an AssertionError, too."""
@@ -109,6 +120,8 @@ class Simulation:
             self.schedule, self._chooser, config, self._hosts, going_on=lambda: self._network.chaos
         )
         self._events = 0
+        self._look_us = 0
+        self._replays = 0
 
     def _choose_traitors(self) -> dict[int, Conduct]:
         """Return who lies, and how; node 0 never does: it keeps the others connected."""
@@ -142,8 +155,19 @@ class Simulation:
         while not marker:
             self.schedule.step()
             self._events += 1
+            if self.schedule.now_us >= self._look_us:
+                self._look()
             if self._events > self.config.events_max:
                 raise Violation(f"more than {self.config.events_max} events: a run without end")
+
+    def _look(self) -> None:
+        """Look into the cores of the honest, once a second."""
+        self._look_us = self.schedule.now_us + LOOK_US
+        for host in self._honest:
+            if host.alive:
+                self._monitor.holds(host.address, host.core, CORE)
+                if self._replays < REPLAYS_MAX and has_much_to_lose(host):
+                    self._replay(host)
 
     # The end.
 
@@ -175,12 +199,20 @@ class Simulation:
             return f"10: promised and not committed: {lost[:5]} of {len(lost)}"
         return f"10: {self._clients.waiting} submissions without an answer, or not on every node"
 
+    def _replay(self, host: Host) -> None:
+        """9: the journal gives the state that was."""
+        self._replays += 1
+        found = difference(host)
+        if found is not None:
+            raise Violation(f"node {host.address.hex()[:8]}: 9: {found}")
+
     def _report(self, recovery_us: int) -> Report:
         newest = max(host.chain.head for host in self._honest)
         states = {host.state.height: host.state.digest() for host in self._honest}
         for host in self._honest:
             if states[host.state.height] != host.state.digest():
                 raise Violation(f"12: application states differ at height {host.state.height}")
+        self._look()
         self._monitor.note(f"end {newest} {self.schedule.now_us} {self._chooser.choices}")
         return Report(
             seed=self.seed,
