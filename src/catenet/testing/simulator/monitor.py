@@ -56,6 +56,7 @@ class Monitor:
         self._decided: dict[int, BlockID] = {}
         self._signed: dict[Step, Signed] = {}
         self._released: dict[tuple[bytes, Step], BlockID] = {}
+        self._proposed: dict[tuple[int, int], dict[BlockID, set[int]]] = {}
         self._verified: set[tuple[bytes, bytes]] = set()
         self._times: dict[int, int] = {}
         self._timed: set[int] = set()
@@ -103,6 +104,9 @@ class Monitor:
 
     def signed(self, address: bytes, item: Vote | Proposal) -> None:
         """A guard signed: 4 (no precommit without polka), 5 (locks are kept), 16 (no round without end)."""
+        if isinstance(item, Proposal):
+            rests = self._proposed.setdefault((item.height, item.round), {})
+            rests.setdefault(item.block_id, set()).add(item.pol_round)
         if address in self._traitors:
             if isinstance(item, Vote):
                 step = (item.height, item.round, int(item.type))
@@ -119,6 +123,7 @@ class Monitor:
                 self._fail(address, f"4: precommits {_say(item)} although no polka for it was signed")
         if item.type is VoteType.PREVOTE and not item.is_nil:
             self._keeps_lock(address, item)
+            self._rests_on_polka(address, item)
         self._signed.setdefault(step, {})[address] = {item.block_id: None}
 
     def _keeps_lock(self, address: bytes, vote: Vote) -> None:
@@ -129,6 +134,16 @@ class Monitor:
         members = self._sets[vote.height]
         if not any(_two(members, self._power(polka, vote.block_id)) for polka in polkas):
             self._fail(address, f"5: prevotes {_say(vote)} against its lock {_say(lock)}")
+
+    def _rests_on_polka(self, address: bytes, vote: Vote) -> None:
+        """A block that is only proposed again is prevoted only if one of the polkas it names exists (6)."""
+        rounds = self._proposed.get((vote.height, vote.round), {}).get(vote.block_id, set())
+        if not rounds or -1 in rounds:
+            return
+        members = self._sets[vote.height]
+        polkas = [(vote.height, round_, int(VoteType.PREVOTE)) for round_ in sorted(rounds)]
+        if not any(_two(members, self._power(polka, vote.block_id)) for polka in polkas):
+            self._fail(address, f"6: prevotes {_say(vote)}, proposed with a polka that does not exist")
 
     def _entered(self, address: bytes, height: int, round_: int) -> None:
         if height not in self._sets:
