@@ -211,3 +211,21 @@ def test_17_journals_of_an_honest_network_blame_nobody() -> None:
     journals = [[decode_record(data) for data in host.disk.handed_in()] for host in town.hosts]
     validators = ChainState.genesis(town.genesis).validators
     assert not guilty(journals, chain_id=town.genesis.chain_id, validators=validators, verify=verify)
+
+
+# 8, and what follows from it
+
+
+def test_8_a_liar_is_cut_off_for_as_long_as_in_production_and_by_that_process_only() -> None:
+    town = Town()
+    town.start()
+    town.until(lambda: all(len(town.network.connected(index)) == 3 for index in range(4)))
+    town.network.ban(0, 3, 5_000_000)
+    assert not town.reach(lambda: False, 1)
+    assert (town.network.connected(0), town.network.connected(3)) == ([1, 2], [1, 2])
+    assert not town.reach(lambda: False, 4_900_000)
+    assert town.network.connected(0) == [1, 2]
+    assert town.reach(lambda: town.network.connected(0) == [1, 2, 3], 200_000)
+    town.network.ban(0, 3, 60_000_000)
+    town.crash(0)
+    assert town.reach(lambda: 3 in town.network.connected(0), 5_000_000)
