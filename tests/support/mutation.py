@@ -1,34 +1,34 @@
-"""The campaign of `scripts/campaign-mutation`: cosmic-ray changes the code, tests run in forked children.
+"""The campaign of `scripts/campaign-mutation`: cosmic-ray's changes, tried on a copy of the sources.
 
-A copy of the sources is mutated, never the checkout. This process has pytest and the foreign packages loaded,
-and for each mutant forks a child that imports the copy afresh: a mutant costs a few tenths of a second.
+A process that has the copy and its tests imported forks a child for each mutant that changes one function; it
+takes the mutant's code and runs the tests: a few hundredths of a second. Other mutants, of constants and of
+decorators, are written into the copy and imported afresh.
 """
 
 import argparse
-import ast
-import contextlib
 import importlib
 import json
 import os
 import resource
 import shutil
 import signal
-import socket
-import sqlite3
-import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import types
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
+
+from support.mutants import Mutant, changed_function, mutants_of, put_in
 from support.repository import ROOT
 
 PLACE = ROOT / ".cache" / "mutation"
 TREE = PLACE / "tree"
-TOOL = ROOT / ".venv-mutation" / "bin" / "cosmic-ray"
+TOOL = ROOT / ".venv-mutation" / "bin" / "python"
 CPU_S_MAX = 20
 """A mutant whose tests need more CPU has an endless loop: killed. A busy machine does not count."""
 WALL_S_MAX = 600.0
@@ -72,197 +72,148 @@ WARM = (
     "orjson",
 )
 
-CLIENT = """
-import socket, sys
-with socket.socket(socket.AF_UNIX) as link:
-    link.connect(sys.argv[1])
-    sys.exit(int(link.recv(16) or b'1'))
-"""
+NOT_PUT_IN = 97
+"""Of a child that could not give a function its other code."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """One change, and whether the tests noticed."""
+class Loop:
+    """A pytest plugin: the collected tests run in a child for each mutant, instead of once."""
 
-    line: int
-    column: int
-    operator: str
-    killed: bool
-    diff: str
+    def __init__(self, module: str, mutants: Sequence[Mutant], tell: Callable[[Mutant, int], None]) -> None:
+        self._module = module
+        self._mutants = mutants
+        self._tell = tell
 
-
-class Runner:
-    """Answers each connection with the exit code of the tests of the tree as it is then."""
-
-    def __init__(self, path: Path, tests: Sequence[str]) -> None:
-        self._tests = tests
-        path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen(1)
-        self._socket.settimeout(0.2)
-        self._stopped = threading.Event()
-        self.runs = 0
-
-    def serve(self, tool: "subprocess.Popen[bytes]") -> None:
-        """Serve until the tool is done."""
-        while tool.poll() is None:
-            try:
-                link, _ = self._socket.accept()
-            except TimeoutError:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try the mutants that change one function; what cannot be put in is left out."""
+        name = self._module.removeprefix("src/").removesuffix(".py").replace("/", ".")
+        module = importlib.import_module(name)
+        original = (TREE / self._module).read_text(encoding="utf-8")
+        for mutant in self._mutants:
+            changed = changed_function(original, mutant.source, str(TREE / self._module))
+            if changed is None:
                 continue
-            with link:
-                link.sendall(str(run_tests(self._tests)).encode())
-            self.runs += 1
-            if self.runs % 50 == 0:
-                print(f"  {self.runs} mutants", file=sys.stderr)
-        self._socket.close()
+
+            def body(changed: tuple[str, types.CodeType] = changed) -> int:
+                if not put_in(module, *changed):
+                    return NOT_PUT_IN
+                return run_items(session)
+
+            self._tell(mutant, in_child(body))
+        return True
 
 
-def run_tests(tests: Sequence[str], *, keep_bytecode: bool = False) -> int:
-    """Run tests of the tree in a child; return pytest's exit code, or 99 when they did not end."""
+def run_items(session: pytest.Session) -> int:
+    """Run the collected tests up to the first failure; 1: one failed."""
+    for index, item in enumerate(session.items):
+        following = session.items[index + 1] if index + 1 < len(session.items) else None
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            return 1
+    return 0
+
+
+def in_child(body: Callable[[], int]) -> int:
+    """Return what `body` returns in a forked child; another number when it did not end by itself."""
     child = os.fork()
     if child == 0:
-        _be_the_child(tests, keep_bytecode=keep_bytecode)
+        be_child(body)
     deadline = time.monotonic() + WALL_S_MAX
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             # A child that a signal ended (no CPU left, a crash) has a negative code: killed all the same.
             return abs(os.waitstatus_to_exitcode(status))
-        threading.Event().wait(0.01)
+        threading.Event().wait(0.002)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return 99
 
 
-def _be_the_child(tests: Sequence[str], *, keep_bytecode: bool) -> None:
-    """Import the tree and run its tests. Never returns."""
+def be_child(body: Callable[[], int]) -> NoReturn:
+    """Do something in this forked process, silently, and end it."""
     code = 98
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
-        os.chdir(TREE)
-        # Bytecode of a mutant must not outlive it; that of all else is kept from the first run.
-        sys.dont_write_bytecode = not keep_bytecode
-        sys.path[:0] = [str(TREE / "src"), str(TREE / "tests")]
-        for name in [name for name in sys.modules if name.partition(".")[0] in {"support", "catenet"}]:
-            del sys.modules[name]
-        if not keep_bytecode:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
-        pytest = importlib.import_module("pytest")
-        options = ["-x", "-q", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        # File by file: most mutants fall to the first, and the others are not even collected.
-        for file in tests:
-            code = int(pytest.main([*options, file]))
-            if code:
-                break
+        be_silent()
+        code = body()
     except BaseException:  # noqa: BLE001 - a forked child: nobody above it may run
         traceback.print_exc()
     finally:
         os._exit(code)
 
 
-def annotations(path: Path) -> list[tuple[int, int, int, int]]:
-    """Return where types stand: a change of `|` there fails at import or means nothing: not counted."""
-    places = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        found: list[ast.expr | None] = []
-        match node:
-            case ast.arg(annotation=annotation):
-                found = [annotation]
-            case ast.AnnAssign(annotation=annotation):
-                found = [annotation]
-            case ast.FunctionDef(returns=returns):
-                found = [returns]
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=ast.BitOr()) as union) if (
-                name[0].isupper() and not name.isupper()
-            ):
-                found = [union]
-            case _:
-                pass
-        for expr in found:
-            if expr is not None:
-                assert expr.end_lineno is not None
-                assert expr.end_col_offset is not None
-                places.append((expr.lineno, expr.col_offset, expr.end_lineno, expr.end_col_offset))
-    return places
+def be_silent() -> None:
+    """Throw away what this process says, unless CATENET_MUTATION_TALK is set."""
+    if "CATENET_MUTATION_TALK" not in os.environ:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
 
 
-def campaign(module: str, tests: Sequence[str], *, again: bool) -> list[Mutant]:
-    """Make every mutant of a module; `again`: only those that an earlier run left over or let survive."""
-    if (code := run_tests(tests, keep_bytecode=True)) != 0:
+def enter_tree(*, keep_bytecode: bool) -> None:
+    """Have this process import the copy of the sources."""
+    os.chdir(TREE)
+    sys.dont_write_bytecode = not keep_bytecode
+    sys.path[:0] = [str(TREE / "src"), str(TREE / "tests")]
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"support", "catenet"}]:
+        del sys.modules[name]
+
+
+def run_tests(tests: Sequence[str], *plugins: object, keep_bytecode: bool = False) -> int:
+    """Run tests of the copy in this process, which imports it; return pytest's exit code."""
+    enter_tree(keep_bytecode=keep_bytecode)
+    options = ["-x", "-q", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options.append(f"--basetemp={PLACE / 'tmp'}")
+    return int(pytest.main([*options, *tests], plugins=list(plugins)))
+
+
+def campaign(module: str, tests: Sequence[str], known: Mapping[str, bool]) -> dict[str, bool]:
+    """Try every mutant of a module that is not known to be killed; return which are killed, by name."""
+    source = TREE / module
+    mutants = mutants_of(source, TOOL)
+    if (code := in_child(lambda: run_tests(tests, keep_bytecode=True))) != 0:
         raise SystemExit(f"the tests of {module} fail without any change (pytest exit {code})")
-    place = PLACE / module.replace("/", "-").removesuffix(".py")
-    config, session, link = place.with_suffix(".toml"), place.with_suffix(".sqlite"), PLACE / "link"
-    client = PLACE / "client.py"
-    client.write_text(CLIENT)
-    config.write_text(
-        "[cosmic-ray]\n"
-        f'module-path = "{module}"\n'
-        f"timeout = {2 * WALL_S_MAX}\n"
-        "excluded-modules = []\n"
-        f'test-command = "{sys.executable} -S -E {client} {link}"\n'
-        '[cosmic-ray.distributor]\nname = "local"\n'
-    )
-    source, seen = TREE / module, place.with_suffix(".py")
-    if again and seen.exists() and seen.read_bytes() == source.read_bytes():
-        with contextlib.closing(sqlite3.connect(session)) as database, database:
-            database.execute("DELETE FROM work_results WHERE test_outcome != 'KILLED'")
-    else:
-        subprocess.run([TOOL, "init", "--force", config, session], cwd=TREE, check=True)
-        forget(session, annotations(source))
-        shutil.copy(source, seen)
-    runner = Runner(link, tests)
-    with subprocess.Popen([TOOL, "exec", config, session], cwd=TREE) as tool:
-        runner.serve(tool)
-    if tool.returncode:
-        raise SystemExit(f"cosmic-ray ended with {tool.returncode}")
-    dump = subprocess.run([TOOL, "dump", session], cwd=TREE, check=True, capture_output=True, text=True)
-    return list(read_dump(dump.stdout))
+    told, left = PLACE / "told", [mutant for mutant in mutants if not known.get(mutant.name)]
+    told.write_text("")
+
+    def tell(mutant: Mutant, code: int) -> None:
+        with told.open("a") as file:
+            file.write(json.dumps([mutant.name, code]) + "\n")
+
+    zygote = os.fork()
+    if zygote == 0:
+        # Not bounded as the children are: it lives as long as the module's campaign.
+        code = 98
+        try:
+            be_silent()
+            code = run_tests(tests, Loop(module, left, tell))
+        finally:
+            os._exit(code)
+    if (code := os.waitstatus_to_exitcode(os.waitpid(zygote, 0)[1])) != 0:
+        raise SystemExit(f"the tests of {module} cannot be collected (pytest exit {code})")
+    results = [json.loads(line) for line in told.read_text().splitlines()]
+    killed = {name: code != 0 for name, code in results if code != NOT_PUT_IN}
+    original = source.read_text(encoding="utf-8")
+    for mutant in left:
+        if mutant.name not in killed:
+            source.write_text(mutant.source, encoding="utf-8")
+            killed[mutant.name] = in_child(lambda: run_tests(tests)) != 0
+            source.write_text(original, encoding="utf-8")
+    return {mutant.name: killed.get(mutant.name, True) for mutant in mutants}
 
 
-def forget(session: Path, places: Sequence[tuple[int, int, int, int]]) -> None:
-    """Take the mutants within these places out of a session."""
-    with contextlib.closing(sqlite3.connect(session)) as database, database:
-        rows = database.execute("SELECT job_id, start_pos_row, start_pos_col FROM mutation_specs").fetchall()
-        for job, line, column in rows:
-            if any([(a, b) <= (line, column) < (c, d) for a, b, c, d in places]):
-                database.execute("DELETE FROM mutation_specs WHERE job_id = ?", (job,))
-                database.execute("DELETE FROM work_items WHERE job_id = ?", (job,))
+def remembered(place: Path, source: str) -> dict[str, bool]:
+    """Return the results of an earlier run, if they are of this source."""
+    if not place.exists():
+        return {}
+    kept = json.loads(place.read_text())
+    return dict(kept["killed"]) if kept["source"] == source else {}
 
 
-def read_dump(text: str) -> Iterator[Mutant]:
-    """Yield the mutants of cosmic-ray's dump."""
-    for row in text.splitlines():
-        item, result = json.loads(row)
-        if result is None or result["worker_outcome"] != "normal":
-            raise SystemExit(f"a mutant was not run: {row}")
-        (change,) = item["mutations"]
-        line, column = change["start_pos"]
-        yield Mutant(
-            line=line,
-            column=column,
-            operator=change["operator_name"].removeprefix("core/"),
-            killed=result["test_outcome"] != "survived",
-            diff="\n".join([each for each in result["diff"].splitlines() if each[:1] in "+-"][2:]),
-        )
-
-
-def main() -> int:
-    """Run the campaign; print a table and the survivors. 4: below the floor."""
-    parser = argparse.ArgumentParser(prog="scripts/campaign-mutation")
-    parser.add_argument("--floor", type=float, default=85.0, help="percent killed, per module")
-    parser.add_argument("--again", action="store_true", help="try the survivors of the last run once more")
-    parser.add_argument("modules", nargs="*", help="parts of paths; all when none is given")
-    options = parser.parse_args()
-    chosen = [m for m in TARGETS if not options.modules or any(part in m for part in options.modules)]
-    if not chosen:
-        parser.error(
-            f"no module of the campaign has {' or '.join(options.modules)} in its path: {list(TARGETS)}"
-        )
+def make_tree() -> None:
+    """Copy what the tests need, and load what does not change."""
     shutil.rmtree(TREE, ignore_errors=True)
     for part in ("src", "tests", "docs"):
         shutil.copytree(ROOT / part, TREE / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -272,18 +223,35 @@ def main() -> int:
     hypothesis = importlib.import_module("hypothesis")
     hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
     hypothesis.settings.load_profile("mutation")
+
+
+def main() -> int:
+    """Run the campaign; print a table and the survivors. 4: below the floor."""
+    parser = argparse.ArgumentParser(prog="scripts/campaign-mutation")
+    parser.add_argument("--floor", type=float, default=85.0, help="percent killed, per module")
+    parser.add_argument("--again", action="store_true", help="try only the survivors of the last run")
+    parser.add_argument("modules", nargs="*", help="parts of paths; all when none is given")
+    options = parser.parse_args()
+    chosen = [m for m in TARGETS if not options.modules or any(part in m for part in options.modules)]
+    if not chosen:
+        parser.error(
+            f"no module of the campaign has {' or '.join(options.modules)} in its path: {list(TARGETS)}"
+        )
+    make_tree()
     low = 0
     for module in chosen:
-        start = time.monotonic()
-        mutants = campaign(module, TARGETS[module], again=options.again)
-        survivors = [mutant for mutant in mutants if not mutant.killed]
-        percent = 100 * (len(mutants) - len(survivors)) / len(mutants)
+        start, source = time.monotonic(), (TREE / module).read_text(encoding="utf-8")
+        place = PLACE / (module.replace("/", "-") + ".json")
+        killed = campaign(module, TARGETS[module], remembered(place, source) if options.again else {})
+        place.write_text(json.dumps({"source": source, "killed": killed}))
+        for mutant in mutants_of(TREE / module, TOOL):
+            if not killed[mutant.name]:
+                print(f"{module}:{mutant.line}:{mutant.column} {mutant.operator}\n{mutant.diff(source)}\n")
+        percent = 100 * sum(killed.values()) / len(killed)
         low += percent < options.floor
-        for mutant in survivors:
-            print(f"{module}:{mutant.line}:{mutant.column} {mutant.operator}\n{mutant.diff}\n")
-        seconds = time.monotonic() - start
-        counts = f"{len(mutants)} mutants, {len(survivors)} survive, {percent:.1f} % killed"
-        print(f"{module}: {counts}, {seconds:.0f} s", flush=True)
+        survivors = len(killed) - sum(killed.values())
+        counts = f"{len(killed)} mutants, {survivors} survive, {percent:.1f} % killed"
+        print(f"{module}: {counts}, {time.monotonic() - start:.0f} s", flush=True)
     return 4 if low else 0
 
 
