@@ -10,7 +10,7 @@ from catenet.core.guard import GuardState, raised
 from catenet.node.signer import Signer
 from catenet.storage.home import Home
 from catenet.storage.safety import Found, Safety, open_safety
-from catenet.types.errors import Corrupt, InvalidInput
+from catenet.types.errors import Corrupt
 from catenet.types.records import CommitRecord, Record, RejoinRecord, VoteRecord
 from catenet.wire.records import decode_record, encode_record
 
@@ -78,7 +78,7 @@ def _read(safety: Safety) -> list[Record]:
     for position, data in safety.journal.records():
         try:
             records.append(decode_record(data))
-        except InvalidInput as error:
+        except Corrupt as error:
             # Its checksum is right, so it was written so: by another version, or by a bug.
             where = f"{safety.journal.directory} at {position}"
             raise Corrupt(f"{where}: a record that does not parse: {error}") from None

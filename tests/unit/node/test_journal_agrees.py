@@ -3,12 +3,15 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from catenet.chain.commit import NIL
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.guard import GuardState, signed
 from catenet.node.journal import open_journal
 from catenet.storage.home import Home
 from catenet.storage.safety import open_safety
+from catenet.types.errors import Corrupt
 from catenet.types.events import Refused, Signed
 from catenet.types.records import RejoinRecord, VoteRecord
 from catenet.wire.records import encode_record
@@ -93,3 +96,13 @@ def require_rejoin(home: Home) -> None:
     assert isinstance(journal.signer.sign(vote(4, 9), kept.append), Refused)
     assert isinstance(journal.signer.sign(vote(5), kept.append), Signed)
     journal.close()
+
+
+def test_a_record_of_another_version_is_refused_with_the_place_of_its_file(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(4)], guard=vote(4))
+    safety = open_safety(home)
+    safety.journal.append([b"\xff\xff"])
+    safety.journal.sync()
+    safety.close()
+    with pytest.raises(Corrupt, match=rf"{home.journal} at .*segment=1, offset=\d+.*does not parse"):
+        open_journal(home, chain_id=CHAIN, key=KEY)
