@@ -11,6 +11,9 @@ import pytest
 from catenet.testing.campaign import FLOORS, Campaign, Outcome, campaign
 from catenet.testing.simulator.reached import KINDS
 
+SEEDS = 100
+"""So many runs are compared."""
+
 
 def made(*, seeds: int, reached: int, failures: tuple[Outcome, ...] = ()) -> Campaign:
     return Campaign(
@@ -60,6 +63,28 @@ def replayed(seed: int, hash_seed: str) -> Mapping[str, object]:
     )
     answer: Mapping[str, object] = json.loads(done.stdout)
     return answer
+
+
+def digests(seeds: int, hash_seed: str) -> subprocess.Popen[str]:
+    code = (
+        "from catenet.testing.campaign import outcome_of\n"
+        f"for seed in range({seeds}): print(outcome_of(seed).digest)"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_hundred_seeds_give_the_same_runs_in_other_processes_under_another_hash_seed() -> None:
+    runs = [digests(SEEDS, hash_seed) for hash_seed in ("1", "2")]
+    first, second = [run.communicate(timeout=600)[0].split() for run in runs]
+    assert first == second
+    assert len(set(first)) == SEEDS
+    assert all(len(digest) == 64 for digest in first)
 
 
 @pytest.mark.slow

@@ -98,11 +98,14 @@ class Cluster:
 
     # Processes.
 
-    def start(self, *indices: int, settings: Sequence[str] = ()) -> None:
-        """Start nodes; all of them when none is named. Returns when the processes exist."""
+    def start(self, *indices: int, settings: Sequence[str] = (), under: Sequence[str] = ()) -> None:
+        """Start nodes; all of them when none is named. Returns when the processes exist.
+
+        `under`: a command that runs the node's command as the same process (see `support.strace`).
+        """
         for index in indices or range(self.count):
             assert not self.running(index), f"node{index} runs already"
-            command = [sys.executable, "-m", "catenet", "start", "--home", str(self.home(index))]
+            command = [*under, sys.executable, "-m", "catenet", "start", "--home", str(self.home(index))]
             # Linux ends the node with its parent, also when the tests are killed.
             command += ["--with-parent", str(os.getpid())]
             for setting in (*self._settings, *settings):
