@@ -17,6 +17,7 @@ ACTS = {
     "double-voter": ("voted twice",),
     "equivocating-proposer": ("proposed two blocks for one round",),
     "evidence-forger": ("gave false evidence", "gave evidence against itself", "proposed false evidence"),
+    "false-time": ("proposed a false time",),
     "have-liar": ("lied about what it holds", "had others skip its batches"),
     "height-liar": ("lied about its height", "served wrong blocks"),
     "hidden-lock": ("hid its proposal from some", "helped one node to a polka"),

@@ -14,9 +14,8 @@ from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.config import SimulationConfig, Violation
 from catenet.testing.simulator.profile import STORM, schedule_of
 from catenet.testing.simulator.run import run
-from catenet.testing.traitors import TRAITORS
 
-HUNTERS = tuple([n for n in ("chaos", "double-voter", "hidden-lock", "twins", "late") if n in TRAITORS])
+HUNTERS = ("chaos", "double-voter", "hidden-lock", "twins", "false-time")
 """Traitors that come closest to the rules that matter most."""
 
 

@@ -13,6 +13,7 @@ from catenet.testing.traitors.commit_forger import CommitForger
 from catenet.testing.traitors.double_voter import DoubleVoter
 from catenet.testing.traitors.equivocating_proposer import EquivocatingProposer
 from catenet.testing.traitors.evidence_forger import EvidenceForger
+from catenet.testing.traitors.false_time import FalseTime
 from catenet.testing.traitors.have_liar import HaveLiar
 from catenet.testing.traitors.height_liar import HeightLiar
 from catenet.testing.traitors.hidden_lock import HiddenLock
@@ -31,6 +32,7 @@ TRAITORS: Mapping[str, Callable[[], Conduct]] = {
     "double-voter": DoubleVoter,
     "equivocating-proposer": EquivocatingProposer,
     "evidence-forger": EvidenceForger,
+    "false-time": FalseTime,
     "have-liar": HaveLiar,
     "height-liar": HeightLiar,
     "hidden-lock": HiddenLock,
