@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ROUNDS = 40
 SAMPLE = 1
 WORKERS = 4
-RECOVERY_S = 40.0
+RECOVERY_S = 90.0
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, which: s
                     net.start(*indices)
                     await load.wait_acknowledged(WORKERS * BATCH + 1, within_s=RECOVERY_S)
                     for index in indices:
-                        await net.wait_ready(index)
+                        await net.wait_ready(index, within_s=RECOVERY_S)
                         await wait_signature(net, index, after=await net.head(), within_s=RECOVERY_S)
                     part.counts["recovered"] += 1
             blocks = await settled_chain(net)
