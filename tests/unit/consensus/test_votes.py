@@ -252,3 +252,19 @@ def test_a_commit_has_an_entry_a_validator() -> None:
     short = replace(commit, signatures=commit.signatures[:4])
     with pytest.raises(ValueError, match="zip"):
         committed_power(short, members, 100)
+
+
+def test_ids_are_compared_by_value_for_they_come_from_different_messages() -> None:
+    members = make_set(1, 1, 1)
+    same, nothing = replace(A, hash=bytes(A.hash)), replace(NIL, hash=bytes(NIL.hash))
+    assert same is not A
+    assert nothing is not NIL
+    book = VoteBook(members)
+    for index, block_id in enumerate((A, same, nothing)):
+        book.add(vote(members, index, block_id, type=PRECOMMIT))
+    votes = counted(book, 0, PRECOMMIT)
+    assert votes.power_of == {A: 2, NIL: 1}
+    assert len(votes.those_for(A)) == 2
+    assert eligible(vote(members, 1, same), block_id=A, block_time_ns=0)
+    commit = commit_of(votes.by_index, height=1, round=0, block_id=A, block_time_ns=0)
+    assert [entry.flag for entry in commit.signatures] == [Flag.COMMIT, Flag.COMMIT, Flag.NIL]
