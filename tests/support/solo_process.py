@@ -31,6 +31,8 @@ class Kept:
 
     data: Path
     acknowledged: tuple[bytes, ...]
+    noted: bytes | None
+    """The note beside the key of the chains that it signed for, if it was there."""
 
 
 class Solo:
@@ -46,12 +48,16 @@ class Solo:
         """Copy what the stopped node has on disk, to go back to."""
         kept = self.home.root.with_name(f"kept{len(list(self.home.root.parent.glob('kept*')))}")
         shutil.copytree(self.home.data, kept)
-        return Kept(kept, tuple(self.acknowledged))
+        note = self.home.signed_chains
+        return Kept(kept, tuple(self.acknowledged), note.read_bytes() if note.exists() else None)
 
     def go_back(self, kept: "Kept") -> None:
         """Put back what was kept; what came after it never was."""
         shutil.rmtree(self.home.data)
         shutil.copytree(kept.data, self.home.data)
+        self.home.signed_chains.unlink(missing_ok=True)
+        if kept.noted is not None:
+            self.home.signed_chains.write_bytes(kept.noted)
         self.acknowledged = list(kept.acknowledged)
         self.net.log_path(0).unlink(missing_ok=True)
 
