@@ -109,7 +109,8 @@ async def try_points(
         part.counts["acknowledged"] += len(node.acknowledged)
         part.counts["signatures"] += len(after.signed)
     part.report()
-    assert part.counts["met"] >= MET_MIN * part.counts["tried"] > 0
+    # A call that is not made again tests nothing; of a small sample one may be so.
+    assert part.counts["met"] >= max(1, int(MET_MIN * part.counts["tried"]))
 
 
 def test_killed_at_any_call_of_its_first_three_blocks_a_node_goes_on(tmp_path: Path) -> None:
