@@ -71,6 +71,13 @@ async def blocks_made(net: Cluster, count: int, *indices: int) -> int:
     return await net.head(*chosen)
 
 
+async def idle(net: Cluster) -> None:
+    """Wait until node 0 has no reason for a block: nothing is signed at the height that it stands at."""
+    await net.wait_status(
+        0, lambda found: found.waiting_for == "transactions", within_s=BACK_S, what="nothing to do"
+    )
+
+
 async def signs_again(net: Cluster, index: int) -> int:
     """Wait under load until a commit holds the node's signature; returns the height."""
     others = [other for other in range(net.count) if other != index]
@@ -187,7 +194,9 @@ def test_an_application_ahead_of_a_repaired_home_is_made_again(net: Cluster) -> 
         net.start(0)
         await net.wait_height(head, 0, within_s=BACK_S)
         (aside,) = net.events(0, "application_state_put_aside")
-        assert (aside["height"], aside["stored_height"]) == (head, 0)
+        # One more block may have been made before it stopped.
+        assert aside["stored_height"] == 0
+        assert int(str(aside["height"])) >= head
         signed = await signs_again(net, 0)
         statuses = [await net.status(index) for index in range(4)]
         hashes = {status.app_hash for status in statuses if status is not None and status.height >= signed}
@@ -300,7 +309,7 @@ def test_the_only_validator_goes_on_after_a_repair_and_asks_before_it_forks(tmp_
             net.start()
             await net.wait_ready()
             head = await blocks_made(net, 8)
-            await settled_chain(net)
+            await idle(net)
             before = await net.agreed_chain(head)
             net.kill()
             # All blocks are here: nothing that was signed is unknown, and no flag is needed.
@@ -341,6 +350,7 @@ def test_the_only_validator_makes_its_last_block_again_in_another_round(tmp_path
             net.start()
             await net.wait_ready()
             await blocks_made(net, 8)
+            await idle(net)
             assert net.stop() == [0]
             shutil.copytree(home, tmp_path / "before")
             head = max(vote.height for vote in own_votes(home))

@@ -183,7 +183,7 @@ def test_slow_applications_everywhere_slow_the_network_down() -> None:
     network = SimulatedNetwork(KeyValue)
     for node in range(4):
         network.slow(node, seconds=1)
-    network.submit(b"a=1").wait()
+    network.submit(b"a=1").wait(seconds=120)
     assert network.seconds > 2
 
 
