@@ -10,7 +10,7 @@ from catenet.chain.state import ChainState
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
-from catenet.testing.simulator.config import SimulationConfig, Violation
+from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.keys import SimulatedKey
 from catenet.testing.simulator.monitor import Monitor, Step
@@ -18,34 +18,19 @@ from catenet.testing.simulator.network import Network
 from catenet.testing.simulator.run import make_genesis
 from catenet.testing.simulator.schedule import Schedule
 from catenet.testing.simulator.world import World
-from catenet.types import messages
 from catenet.types.effects import Fetch, RequestBlocks
-from catenet.types.messages import Message
 
 LIAR = 3
 CONFIG = SimulationConfig(loss=0, duplication=0, partition_every_us=0, crashes=0, aimed_crashes=0)
 
 
 class Witness(Monitor):
-    """The simulator's monitor, but one validator is known to be hostile."""
+    """The simulator's monitor, but one validator is known to be hostile, and what it signs goes unseen."""
 
     liar = SimulatedKey.of(LIAR).public.address
 
-    def penalised(self, node: bytes, peer: bytes, reason: str, *, disconnect: bool) -> None:
-        if peer == self.liar:
-            self.penalties[reason] = self.penalties.get(reason, 0) + 1
-        else:
-            super().penalised(node, peer, reason, disconnect=disconnect)
-
-    def leaves(self, node: bytes, message: Message) -> None:
-        if isinstance(message, messages.EvidenceMessage):
-            return
-        try:
-            super().leaves(node, message)
-        except Violation as violation:
-            # What the liar signed is relayed as it is.
-            if self.liar.hex()[:8] not in str(violation).partition(":")[0]:
-                raise
+    def __init__(self, genesis: ChainState) -> None:
+        super().__init__(genesis, [self.liar])
 
     def _power(self, step: Step, block_id: BlockID | None) -> int:
         # Whatever is asked: the liar may have signed it, too.
