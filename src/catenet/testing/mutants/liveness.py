@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from catenet.chain.commit import NIL, BlockID, Commit
 from catenet.chain.vote import Proposal
-from catenet.core.consensus import fetch, heights, liveness, rules, signing
+from catenet.core.consensus import fetch, heights, intake, liveness, rules, signing
 from catenet.core.consensus.blocks import BlockEntry
 from catenet.core.consensus.context import Context, PeerState
 from catenet.core.consensus.state import HeightState
@@ -62,9 +62,11 @@ def no_fetch_timer(bend: Bend) -> None:
     bend.set(fetch, "on_timer", lambda ctx: None)
 
 
-def no_catch_up(bend: Bend) -> None:
-    """G6: nobody hands a decided block to a peer that is one or two heights behind."""
+def no_way_back(bend: Bend) -> None:
+    """G6, G9: who is behind gets no decided block from peers, and does not notice that it should sync."""
     bend.set(liveness, "_catch_up", lambda ctx, peer, state, height: None)
+    bend.set(liveness, "_notice_behind", lambda ctx: None)
+    bend.set(liveness, "_look_ahead", lambda ctx: None)
 
 
 def decide_in_the_present_round_only(bend: Bend) -> None:
@@ -112,8 +114,9 @@ def one_validator_skips(bend: Bend) -> None:
 
 
 def batches_wake_nobody(bend: Bend) -> None:
-    """A batch that comes after the proposal that names it does not complete the block."""
+    """A batch that comes after the proposal that names it does not complete the block, on either path."""
     bend.set(fetch, "retry_batches", lambda ctx: None)
+    bend.set(intake, "is_stuck", lambda since_us, missing, now_us: False)
 
 
 def no_precommit_timer(bend: Bend) -> None:
@@ -129,7 +132,7 @@ LIVENESS: Sequence[Mutant] = [
         ("G2", no_round_certificate),
         ("G2", no_relay_of_votes),
         ("G5", no_fetch_timer),
-        ("G6", no_catch_up),
+        ("G6, G9", no_way_back),
         ("T9", decide_in_the_present_round_only),
         ("2.1", flags_outlive_their_height),
         ("T4", pending_is_invalid),
