@@ -6,6 +6,7 @@ is looked for in the main thread alone, or in all of them.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections import Counter
@@ -21,6 +22,9 @@ CALLS = (
     *("rename", "ftruncate", "unlink", "mkdir", "openat"),
 )
 """What changes a disk, or makes a change durable. Of `openat` only what makes or empties a file counts."""
+
+PID = "%PID%"
+"""Stands for the number of the node's process in the name of a file."""
 
 _LINE = re.compile(r"^(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
 _PATH = re.compile(r'^(?:AT_FDCWD(?:<[^>]*>)?, )?(?:\d+<(?P<fd>[^>]*)>|"(?P<name>[^"]*)")')
@@ -69,12 +73,10 @@ def breaking(home: Path, point: Point, how: str, trace: Path) -> list[str]:
     command = ["strace", "-D", "-y", "-s", "0", "-e", "signal=none", "-o", str(trace)]
     if not point.is_main:
         command.append("-f")
-    return [
-        *command,
-        *("-P", str(home / point.path)),
-        *_traced([point.call]),
-        *("-e", f"inject={point.call}:{how}:when={point.number}"),
-    ]
+    command += [*_traced([point.call]), "-e", f"inject={point.call}:{how}:when={point.number}", "-P"]
+    # The shell, strace's caller and the node are one process: its number is known in time.
+    path = "$$".join(map(shlex.quote, str(home / point.path).split(PID)))
+    return ["sh", "-c", f'exec {shlex.join(command)} {path} "$@"', "sh"]
 
 
 def _traced(calls: Sequence[str]) -> list[str]:
@@ -101,9 +103,9 @@ def points(trace: Path, home: Path) -> list[Point]:
         main = main or thread
         if not path.startswith(f"{home}/"):
             continue
-        inside = path.removeprefix(f"{home}/")
+        inside = path.removeprefix(f"{home}/").replace(f".{main}.", f".{PID}.")
         seen[thread, call, inside] += 1
-        if is_change and inside.startswith(("data", "lock")):
+        if is_change and inside.startswith(("data", "lock", "config")):
             number = seen[thread, call, inside]
             found.append(Point(inside, call, number, is_main=thread == main))
     return list(dict.fromkeys(found))
