@@ -13,6 +13,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -59,6 +60,7 @@ def _describe_rest(
     | CheckpointRecord
     | IncarnationRecord
     | RejoinRecord
+    | ForkRecord
     | EvidenceRecord,
 ) -> Shown:
     match record:
@@ -85,6 +87,8 @@ def _describe_rest(
             return {"kind": "incarnation", "incarnation": incarnation}
         case RejoinRecord(height=height):
             return {"kind": "rejoin", "height": height or None, "signs_above": height or None}
+        case ForkRecord(height=height):
+            return {"kind": "fork", "height": height}
         case EvidenceRecord(evidence=evidence):
             return {"kind": "evidence", "bytes": evidence.hex().upper()}
         case _:

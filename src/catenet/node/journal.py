@@ -6,7 +6,7 @@ guard's height only when the journal is lost or was cut, above a height that the
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PrivateKey
@@ -29,12 +29,14 @@ from catenet.storage.safety import (
 from catenet.types.errors import Corrupt, WrongState
 from catenet.types.records import (
     CommitRecord,
+    ForkRecord,
     PolkaRecord,
     ProposalRecord,
     Record,
     RejoinRecord,
     RoundCertRecord,
     VoteRecord,
+    standing,
 )
 from catenet.wire.records import decode_record, encode_record
 
@@ -72,17 +74,30 @@ def others_decide(state: ChainState, key: PrivateKey) -> bool:
     return state.validators.two_thirds(rest)
 
 
-def may_wait(state: ChainState, key: PrivateKey, guard: GuardState, records: Sequence[Record]) -> bool:
-    """Whether the network goes on while a home signs nothing up to the height of its guard.
+def needs_operator(
+    state: ChainState, key: PrivateKey, guard: GuardState, records: Sequence[Record], *, cut: bool
+) -> bool:
+    """Whether only the operator can say how a home goes on; `cut`: its journal was lost or cut.
 
-    So it does when the others decide without it, and when that height is over: its block is here.
+    Never where the others decide without it: they go on while it waits until it may sign. Where they do not,
+    a cut journal may lack a vote of a height that is not over yet. And the only validator of its network can
+    never again decide a height of which neither block nor votes are left.
     """
-    return others_decide(state, key) or guard.height <= _head(state, records)
+    if others_decide(state, key):
+        return False
+    head = _head(state, records)
+    signed = max([guard.height, *[r.vote.height for r in records if isinstance(r, VoteRecord)]])
+    alone = len(state.validators) == 1
+    return (cut and signed > head) or (alone and max(signed, rejoin_height(records) + 1) > head + 1)
 
 
 def _head(state: ChainState, records: Sequence[Record]) -> int:
-    """Return the newest height that is decided, by the stored blocks or by the journal."""
-    return max(state.last_height, *[r.height for r in records if isinstance(r, CommitRecord)], 0)
+    """Return the newest height whose block is stored, or is decided in the journal like all before it."""
+    decided = {record.height for record in records if isinstance(record, CommitRecord)}
+    head = state.last_height
+    while head + 1 in decided:
+        head += 1
+    return head
 
 
 def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
@@ -101,24 +116,18 @@ def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
         log.warning("journal_or_guard_lost", extra={"found": safety.found.value})
     records = _read(safety)
     guard = _guard_state(home, safety)
-    found = safety.found
-    if found is Found.INTACT and guard.height and not records:
-        # A crash right after a lost journal was made anew: the guard signed, and nothing tells what.
-        found = Found.JOURNAL_LOST
-    cut = found in (Found.JOURNAL_LOST, Found.REPAIRED)
-    waits = may_wait(state, key, guard, records)
-    if Mark.FORK in marks and not waits:
-        safety, guard, new = _accept_fork(home, safety, guard, records, state)
-    elif cut and not waits:
+    cut = was_cut(safety, guard, records)
+    asks = needs_operator(state, key, guard, records, cut=cut)
+    if asks and Mark.FORK not in marks:
         raise WrongState(_only_the_operator(home, state, guard))
+    if asks:
+        safety, guard, records = _accept_fork(home, safety, guard, records, state)
     else:
         new = _consequences(guard, records, cut=cut)
-    if new:
-        safety.journal.append([encode_record(record) for record in new])
-        safety.journal.sync()
+        _keep(safety, new)
+        records = [*records, *new]
     # Before the first signature, and after journal and guard exist: else a crash would look like a loss.
     home.note_signing(state.chain_id)
-    records = [*records, *new]
     for record in records:
         if isinstance(record, VoteRecord):
             guard = raised(guard, record.vote, state.chain_id)
@@ -126,6 +135,14 @@ def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
     signer = Signer(key=key, chain_id=state.chain_id, state=guard, rejoin_height=barred)
     was_lost = cut or bool(barred) or bool(marks)
     return Journal(home=home, safety=safety, records=records, signer=signer, was_lost=was_lost)
+
+
+def was_cut(safety: Safety, guard: GuardState, records: Sequence[Record]) -> bool:
+    """Whether the journal was lost or cut: what the key signed may not be in it."""
+    if safety.found is Found.INTACT:
+        # A crash right after a lost journal was made anew: the guard signed, and nothing tells what.
+        return guard.height > 0 and not records
+    return safety.found in (Found.JOURNAL_LOST, Found.REPAIRED)
 
 
 def forgot_all(home: Home, chain_id: str) -> bool:
@@ -146,7 +163,13 @@ def _read(safety: Safety) -> list[Record]:
         except Corrupt as error:
             # Its checksum is right, so it was written so: by another version, or by a bug.
             raise Corrupt(f"{safety.journal.directory} at {position}: {error}") from None
-    return records
+    return standing(records)
+
+
+def _keep(safety: Safety, records: Sequence[Record]) -> None:
+    if records:
+        safety.journal.append([encode_record(record) for record in records])
+        safety.journal.sync()
 
 
 def _guard_state(home: Home, safety: Safety) -> GuardState:
@@ -190,28 +213,40 @@ def _lost_vote(guard: GuardState, records: Sequence[Record]) -> list[Record]:
 def _accept_fork(
     home: Home, safety: Safety, guard: GuardState, records: Sequence[Record], state: ChainState
 ) -> tuple[Safety, GuardState, list[Record]]:
-    """Go on from what is left here, as the operator accepted; return the guard and what follows for it.
+    """Go on from what is left here, as the operator accepted; return guard and records from here on.
 
     A validator beside others keeps its guard, and with it the vote that the guard remembers. The only one of
     its network has decided every block that it precommitted; what it cannot show any more is given up.
     """
     head = _head(state, records)
     log.warning("fork_accepted", extra={"height": head, "signed_height": guard.height})
-    if len(state.validators) > 1:
-        return safety, guard, _lost_vote(guard, records)
-    if guard.height > head + 1:
+    alone = len(state.validators) == 1
+    fork = ForkRecord(height=head + 1 if alone else NEVER)
+    records = standing([*records, fork])
+    new: list[Record] = [fork]
+    fresh = alone and guard.height > head + 1
+    if not fresh:
+        new.extend(_given_up(guard, records) if alone else _lost_vote(guard, records))
+    # Before the guard is gone: whoever finds the journal without it must not take these records for standing.
+    _keep(safety, new)
+    records.extend(new[1:])
+    if fresh:
         # More than one block is lost: the guard would refuse the heights in between for ever.
         log_id = safety.guard.log_id
         safety.guard.close()
         put_aside(home.guard)
-        fresh = GuardFile.create(home.guard, log_id)
-        return Safety(journal=safety.journal, guard=fresh, found=safety.found), GuardState(), []
+        guard = GuardState()
+        safety = replace(safety, guard=GuardFile.create(home.guard, log_id))
+    return safety, guard, records
+
+
+def _given_up(guard: GuardState, records: Sequence[Record]) -> list[Record]:
     vote = guard.vote()
     if vote is None or not _decides(vote) or _holds_block(records, vote):
-        return safety, guard, _lost_vote(guard, records)
+        return _lost_vote(guard, records)
     # Its block is lost. The precommit alone ends its round: the height goes on in the next one, unlocked, and
     # no height, round and step is signed twice.
-    return safety, guard, [RoundCertRecord(votes=(vote,))]
+    return [RoundCertRecord(votes=(vote,))]
 
 
 def _decides(vote: Vote) -> bool:
@@ -243,8 +278,9 @@ def _lost_both(home: Home, state: ChainState, key: PrivateKey) -> str:
 
 def _only_the_operator(home: Home, state: ChainState, guard: GuardState) -> str:
     return (
-        f"{_flag(home)}. Without this validator nothing is committed, so it cannot wait: its journal was "
-        f"lost or cut, its guard has signed height {guard.height}, and {state.last_height} blocks are here. "
+        f"{_flag(home)}. Without this validator nothing is committed, so it cannot wait: journal or blocks "
+        f"were lost or cut, its guard has signed height {guard.height}, and {state.last_height} blocks are "
+        "here. "
         f"{RISK}"
     )
 

@@ -13,7 +13,7 @@ from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PrivateKey, parse_key_file
 from catenet.chain.state import ChainState
 from catenet.core.guard import NEVER, GuardState, import_json, names_its_place, raised, rejoin_height
-from catenet.node.journal import forgot_all, may_wait, others_decide
+from catenet.node.journal import forgot_all, needs_operator, others_decide, was_cut
 from catenet.node.opening import read_genesis, read_key, stored_state
 from catenet.storage.guard_file import GuardFile, exported
 from catenet.storage.home import Home
@@ -31,7 +31,7 @@ from catenet.storage.safety import (
 )
 from catenet.storage.scan import segment_numbers
 from catenet.types.errors import Corrupt, InvalidInput, WrongState
-from catenet.types.records import Record, RejoinRecord, VoteRecord
+from catenet.types.records import Record, RejoinRecord, VoteRecord, standing
 from catenet.wire.records import decode_record, encode_record
 
 
@@ -95,33 +95,31 @@ def repair(home: Home, *, accept_fork: bool) -> RepairedHome:
     with home.lock():
         cut = repair_home(home)
         marks = read_marks(home)
-        if not accept_fork and Mark.JOURNAL not in marks and not _journal_is_lost(home):
-            return RepairedHome(cut=cut, needs_flag=False)
-        waits = _may_wait(home)
-        if accept_fork and waits:
+        asks = _needs_operator(home)
+        if accept_fork and not asks:
             raise WrongState(
-                "the network goes on until it is safe for this validator to sign, and --accept-fork would "
-                f"only risk a double signature; run: catenet start --home {home.root}"
+                "this validator may go on without it: nothing that it signed is unknown, or the others go on "
+                "until it is safe to sign; --accept-fork would only risk a double signature; "
+                f"run: catenet start --home {home.root}"
             )
         if accept_fork:
             marks |= {Mark.FORK}
             write_marks(home, marks)
-        return RepairedHome(cut=cut, needs_flag=not waits and Mark.FORK not in marks)
+        return RepairedHome(cut=cut, needs_flag=asks and Mark.FORK not in marks)
 
 
-def _may_wait(home: Home) -> bool:
-    """Whether the network goes on while this home waits until it may sign."""
+def _needs_operator(home: Home) -> bool:
+    """Whether only the operator can say how this home goes on."""
     state, key = _chain_and_key(home)
     if others_decide(state, key):
-        return True
+        return False
     if forgot_all(home, state.chain_id):
+        return True
+    if not segment_numbers(home.journal) and not home.guard.exists():
         return False
     with _safety(home) as safety:
-        return may_wait(state, key, _guard_state(safety), _records(safety))
-
-
-def _journal_is_lost(home: Home) -> bool:
-    return not segment_numbers(home.journal) and (home.guard.exists() or home.signed_chains.exists())
+        guard, records = _guard_state(safety), _records(safety)
+        return needs_operator(state, key, guard, records, cut=was_cut(safety, guard, records))
 
 
 def export_state(home: Home) -> GuardState:
@@ -237,7 +235,7 @@ def _safety(home: Home) -> Iterator[Safety]:
 
 
 def _records(safety: Safety) -> list[Record]:
-    return [decode_record(data) for _, data in safety.journal.records()]
+    return standing([decode_record(data) for _, data in safety.journal.records()])
 
 
 def _guard_state(safety: Safety) -> GuardState:

@@ -3,7 +3,9 @@
 A record is appended before what depends on it leaves the node. `wire/records.py` gives them bytes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
 from catenet.chain.commit import Commit
 from catenet.chain.vote import Vote
@@ -90,6 +92,17 @@ class RejoinRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForkRecord:
+    """The operator had this home sign again without knowing all that it signed: earlier bars are void.
+
+    So is what was recorded before of heights above `height`: their blocks are lost, and are made again.
+    """
+
+    height: int
+    """The height that is decided next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceRecord:
     """Evidence that waits for a block: the bytes of one `Evidence`."""
 
@@ -107,5 +120,34 @@ Record = (
     | CheckpointRecord
     | IncarnationRecord
     | RejoinRecord
+    | ForkRecord
     | EvidenceRecord
 )
+
+
+def standing(records: Iterable[Record]) -> list[Record]:
+    """Return the records of a journal without those that a `ForkRecord` after them made void."""
+    kept: list[Record] = []
+    for record in records:
+        if isinstance(record, ForkRecord):
+            kept = [earlier for earlier in kept if _outlives(earlier, record)]
+        kept.append(record)
+    return kept
+
+
+def _outlives(record: Record, fork: ForkRecord) -> bool:
+    match record:
+        case VoteRecord(vote=vote):
+            return vote.height <= fork.height
+        case ProposalRecord(proposal=proposal):
+            return proposal.signed.height <= fork.height
+        case PolkaRecord(votes=votes) | RoundCertRecord(votes=votes):
+            return votes[0].height <= fork.height
+        case CommitRecord(height=height) | ExecutedRecord(height=height) | CheckpointRecord(height=height):
+            return height < fork.height
+        case RejoinRecord() | ForkRecord():
+            return False
+        case BatchRecord() | IncarnationRecord() | EvidenceRecord():
+            return True
+        case _:
+            assert_never(record)

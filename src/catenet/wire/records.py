@@ -26,6 +26,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -105,6 +106,8 @@ def _record_out(record: Record) -> pb.Record:
             return pb.Record(incarnation=incarnation)
         case RejoinRecord(height=height):
             return pb.Record(rejoin=height)
+        case ForkRecord(height=height):
+            return pb.Record(fork=height)
         case EvidenceRecord(evidence=evidence):
             return pb.Record(evidence=evidence)
         case _:
@@ -138,6 +141,8 @@ def _record_in(wire: pb.Record) -> Record:
             return IncarnationRecord(incarnation=wire.incarnation)
         case "rejoin":
             return RejoinRecord(height=wire.rejoin)
+        case "fork":
+            return ForkRecord(height=wire.fork)
         case "evidence":
             return EvidenceRecord(evidence=wire.evidence)
         case _:

@@ -22,6 +22,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -139,6 +140,7 @@ def records() -> tuple[Record, ...]:
         CheckpointRecord(height=2**63 - 1),
         IncarnationRecord(incarnation=7),
         RejoinRecord(height=9),
+        ForkRecord(height=9),
         EvidenceRecord(evidence=real.evidence[0].encode()),
     )
 

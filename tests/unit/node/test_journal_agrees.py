@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catenet.chain.commit import NIL, BlockID, PartSetHeader
+from catenet.chain.commit import NIL, BlockID, Commit, PartSetHeader
 from catenet.chain.state import ChainState
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core.guard import GuardState, signed
@@ -17,7 +17,15 @@ from catenet.types.batch import Compact
 from catenet.types.errors import Corrupt, WrongState
 from catenet.types.events import Refused, Signed
 from catenet.types.messages import ProposalMessage
-from catenet.types.records import ProposalRecord, Record, RejoinRecord, RoundCertRecord, VoteRecord
+from catenet.types.records import (
+    CommitRecord,
+    ForkRecord,
+    ProposalRecord,
+    Record,
+    RejoinRecord,
+    RoundCertRecord,
+    VoteRecord,
+)
 from catenet.wire.records import encode_record
 from support.chain import make_genesis, make_keys
 
@@ -229,7 +237,8 @@ def test_accepted_a_lost_block_is_given_up_and_no_step_is_signed_twice(tmp_path:
     for start in range(2):
         journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
         # The height goes on in the next round, without the lock on a block that nobody has.
-        assert list(journal.records) == [RoundCertRecord(votes=(LOCK,))], f"start {start}"
+        assert journal.records[-1] == RoundCertRecord(votes=(LOCK,)), f"start {start}"
+        assert VoteRecord(vote=LOCK) not in journal.records
         assert isinstance(journal.signer.sign(vote(4), lambda _: None), Refused)
         journal.settle()
         journal.close()
@@ -263,7 +272,62 @@ def test_accepted_one_of_three_keeps_its_guard_and_its_lock(tmp_path: Path) -> N
     write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
     state = at_height(ChainState.genesis(make_genesis([KEY, *OTHERS[:2]])), 3)
     journal = open_journal(home, state=state, key=KEY)
-    assert list(journal.records) == [VoteRecord(vote=LOCK)]
+    assert journal.records[-1] == VoteRecord(vote=LOCK)
     assert isinstance(journal.signer.sign(vote(4), lambda _: None), Refused)
     assert isinstance(journal.signer.sign(vote(4, 1), lambda _: None), Signed)
     journal.close()
+
+
+def test_a_decided_height_counts_only_when_all_blocks_below_it_can_be_made_again(tmp_path: Path) -> None:
+    # Blocks 4 to 7 are lost, and of what decided them the journal knows the last only.
+    home = home_with(tmp_path, journal=[vote(7, block_id=BLOCK)], guard=vote(9, block_id=BLOCK))
+    append(home, decided(7))
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.BLOCKS, Mark.FORK}))
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4), lambda _: None), Signed)
+    assert list(journal.records) == [ForkRecord(height=4)], "what was decided above is given up"
+    journal.settle()
+    journal.close()
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4, 1), lambda _: None), Signed)
+    journal.close()
+
+
+def test_accepting_takes_back_the_bar_of_an_earlier_repair(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[], guard=LOCK)
+    append(home, RejoinRecord(height=4))
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4, 1), lambda _: None), Signed)
+    journal.close()
+
+
+def test_a_crash_while_a_fork_is_accepted_leaves_it_accepted(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(9)], guard=vote(9))
+    write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
+    open_journal(home, state=at_height(ALONE, 3), key=KEY).close()
+    # The marks are still there, as they are when power fails before the first turn.
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(4), lambda _: None), Signed)
+    journal.close()
+
+
+def test_the_only_validator_with_a_whole_journal_asks_when_blocks_are_lost_for_good(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(9)], guard=vote(9))
+    with pytest.raises(WrongState, match=f"catenet repair --accept-fork --home {home.root}"):
+        open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    open_journal(home, state=at_height(ALONE, 8), key=KEY).close()
+
+
+def test_the_only_validator_makes_again_what_its_journal_decided(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(4), vote(5), vote(6)], guard=vote(6))
+    append(home, decided(4), decided(5))
+    journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
+    assert isinstance(journal.signer.sign(vote(6, 1), lambda _: None), Signed)
+    journal.close()
+
+
+def decided(height: int) -> CommitRecord:
+    compact = Compact(header=b"h", last_commit=b"", evidence=b"", manifest=())
+    commit = Commit(height=height, round=0, block_id=BLOCK, signatures=())
+    return CommitRecord(height=height, compact=compact, commit=commit)

@@ -18,6 +18,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -146,6 +147,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(CheckpointRecord, height=U64),
     st.builds(IncarnationRecord, incarnation=U64),
     st.builds(RejoinRecord, height=U64),
+    st.builds(ForkRecord, height=U64),
     st.builds(EvidenceRecord, evidence=DATA),
 )
 

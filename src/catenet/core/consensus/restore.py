@@ -20,6 +20,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -50,7 +51,12 @@ def read(ctx: Context, records: Iterable[Record]) -> None:
                 ctx.gate.rejoin_height = max(ctx.gate.rejoin_height, height)
                 ctx.gate.rejoining = None if height else {}
             case (
-                BatchRecord() | ExecutedRecord() | CheckpointRecord() | IncarnationRecord() | EvidenceRecord()
+                BatchRecord()
+                | ExecutedRecord()
+                | CheckpointRecord()
+                | IncarnationRecord()
+                | ForkRecord()
+                | EvidenceRecord()
             ):
                 pass
             case _:

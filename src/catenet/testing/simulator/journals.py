@@ -15,6 +15,7 @@ from catenet.types.records import (
     CommitRecord,
     EvidenceRecord,
     ExecutedRecord,
+    ForkRecord,
     IncarnationRecord,
     PolkaRecord,
     ProposalRecord,
@@ -102,6 +103,7 @@ def _name_of(record: Record) -> Name:
             | CheckpointRecord()
             | IncarnationRecord()
             | RejoinRecord()
+            | ForkRecord()
             | EvidenceRecord()
         ):
             return ()

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from catenet.wire.v1 import peer_pb2 as catenet_dot_wire_dot_v1_dot_peer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61tenet/wire/v1/journal.proto\x12\x0f\x63\x61tenet.wire.v1\x1a\x1a\x63\x61tenet/wire/v1/peer.proto\"\x93\x03\n\x06Record\x12\x0e\n\x04vote\x18\x01 \x01(\x0cH\x00\x12-\n\x08proposal\x18\x02 \x01(\x0b\x32\x19.catenet.wire.v1.ProposalH\x00\x12-\n\x05polka\x18\x03 \x01(\x0b\x32\x1c.catenet.wire.v1.PolkaRecordH\x00\x12.\n\nround_cert\x18\x04 \x01(\x0b\x32\x18.catenet.wire.v1.VoteSetH\x00\x12-\n\x05\x62\x61tch\x18\x05 \x01(\x0b\x32\x1c.catenet.wire.v1.BatchRecordH\x00\x12/\n\x06\x63ommit\x18\x06 \x01(\x0b\x32\x1d.catenet.wire.v1.CommitRecordH\x00\x12\x33\n\x08\x65xecuted\x18\x07 \x01(\x0b\x32\x1f.catenet.wire.v1.ExecutedRecordH\x00\x12\x14\n\ncheckpoint\x18\x08 \x01(\x04H\x00\x12\x15\n\x0bincarnation\x18\t \x01(\x04H\x00\x12\x10\n\x06rejoin\x18\n \x01(\x04H\x00\x12\x12\n\x08\x65vidence\x18\x0b \x01(\x0cH\x00\x42\x03\n\x01r\"a\n\x0bPolkaRecord\x12\'\n\x05votes\x18\x01 \x01(\x0b\x32\x18.catenet.wire.v1.VoteSet\x12)\n\x07\x63ompact\x18\x02 \x01(\x0b\x32\x18.catenet.wire.v1.Compact\"D\n\x0b\x42\x61tchRecord\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\x0c\x12%\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.catenet.wire.v1.Batch\"Y\n\x0c\x43ommitRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12)\n\x07\x63ompact\x18\x02 \x01(\x0b\x32\x18.catenet.wire.v1.Compact\x12\x0e\n\x06\x63ommit\x18\x03 \x01(\x0c\"\xf9\x01\n\x0e\x45xecutedRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x61pp_hash\x18\x02 \x01(\x0c\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.catenet.wire.v1.ResultRun\x12;\n\x11validator_updates\x18\x04 \x03(\x0b\x32 .catenet.wire.v1.ValidatorUpdate\x12\x33\n\rparam_updates\x18\x05 \x01(\x0b\x32\x1c.catenet.wire.v1.ParamUpdate\x12&\n\x06\x65vents\x18\x06 \x03(\x0b\x32\x16.catenet.wire.v1.Event\"E\n\tResultRun\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x19.catenet.wire.v1.TxResult\"\xa2\x01\n\x08TxResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03log\x18\x03 \x01(\t\x12\x0c\n\x04info\x18\x04 \x01(\t\x12\x12\n\ngas_wanted\x18\x05 \x01(\x03\x12\x10\n\x08gas_used\x18\x06 \x01(\x03\x12&\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x16.catenet.wire.v1.Event\x12\x11\n\tcodespace\x18\x08 \x01(\t\"J\n\x05\x45vent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x33\n\nattributes\x18\x02 \x03(\x0b\x32\x1f.catenet.wire.v1.EventAttribute\";\n\x0e\x45ventAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x08\"F\n\x0fValidatorUpdate\x12\x10\n\x08key_type\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\r\n\x05power\x18\x03 \x01(\x03\"\x1b\n\x0bParamUpdate\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61tenet/wire/v1/journal.proto\x12\x0f\x63\x61tenet.wire.v1\x1a\x1a\x63\x61tenet/wire/v1/peer.proto\"\xa3\x03\n\x06Record\x12\x0e\n\x04vote\x18\x01 \x01(\x0cH\x00\x12-\n\x08proposal\x18\x02 \x01(\x0b\x32\x19.catenet.wire.v1.ProposalH\x00\x12-\n\x05polka\x18\x03 \x01(\x0b\x32\x1c.catenet.wire.v1.PolkaRecordH\x00\x12.\n\nround_cert\x18\x04 \x01(\x0b\x32\x18.catenet.wire.v1.VoteSetH\x00\x12-\n\x05\x62\x61tch\x18\x05 \x01(\x0b\x32\x1c.catenet.wire.v1.BatchRecordH\x00\x12/\n\x06\x63ommit\x18\x06 \x01(\x0b\x32\x1d.catenet.wire.v1.CommitRecordH\x00\x12\x33\n\x08\x65xecuted\x18\x07 \x01(\x0b\x32\x1f.catenet.wire.v1.ExecutedRecordH\x00\x12\x14\n\ncheckpoint\x18\x08 \x01(\x04H\x00\x12\x15\n\x0bincarnation\x18\t \x01(\x04H\x00\x12\x10\n\x06rejoin\x18\n \x01(\x04H\x00\x12\x12\n\x08\x65vidence\x18\x0b \x01(\x0cH\x00\x12\x0e\n\x04\x66ork\x18\x0c \x01(\x04H\x00\x42\x03\n\x01r\"a\n\x0bPolkaRecord\x12\'\n\x05votes\x18\x01 \x01(\x0b\x32\x18.catenet.wire.v1.VoteSet\x12)\n\x07\x63ompact\x18\x02 \x01(\x0b\x32\x18.catenet.wire.v1.Compact\"D\n\x0b\x42\x61tchRecord\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\x0c\x12%\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.catenet.wire.v1.Batch\"Y\n\x0c\x43ommitRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12)\n\x07\x63ompact\x18\x02 \x01(\x0b\x32\x18.catenet.wire.v1.Compact\x12\x0e\n\x06\x63ommit\x18\x03 \x01(\x0c\"\xf9\x01\n\x0e\x45xecutedRecord\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x10\n\x08\x61pp_hash\x18\x02 \x01(\x0c\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.catenet.wire.v1.ResultRun\x12;\n\x11validator_updates\x18\x04 \x03(\x0b\x32 .catenet.wire.v1.ValidatorUpdate\x12\x33\n\rparam_updates\x18\x05 \x01(\x0b\x32\x1c.catenet.wire.v1.ParamUpdate\x12&\n\x06\x65vents\x18\x06 \x03(\x0b\x32\x16.catenet.wire.v1.Event\"E\n\tResultRun\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x19.catenet.wire.v1.TxResult\"\xa2\x01\n\x08TxResult\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03log\x18\x03 \x01(\t\x12\x0c\n\x04info\x18\x04 \x01(\t\x12\x12\n\ngas_wanted\x18\x05 \x01(\x03\x12\x10\n\x08gas_used\x18\x06 \x01(\x03\x12&\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x16.catenet.wire.v1.Event\x12\x11\n\tcodespace\x18\x08 \x01(\t\"J\n\x05\x45vent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x33\n\nattributes\x18\x02 \x03(\x0b\x32\x1f.catenet.wire.v1.EventAttribute\";\n\x0e\x45ventAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x08\"F\n\x0fValidatorUpdate\x12\x10\n\x08key_type\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\r\n\x05power\x18\x03 \x01(\x03\"\x1b\n\x0bParamUpdate\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catenet.wire.v1.journal_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORD']._serialized_start=79
-  _globals['_RECORD']._serialized_end=482
-  _globals['_POLKARECORD']._serialized_start=484
-  _globals['_POLKARECORD']._serialized_end=581
-  _globals['_BATCHRECORD']._serialized_start=583
-  _globals['_BATCHRECORD']._serialized_end=651
-  _globals['_COMMITRECORD']._serialized_start=653
-  _globals['_COMMITRECORD']._serialized_end=742
-  _globals['_EXECUTEDRECORD']._serialized_start=745
-  _globals['_EXECUTEDRECORD']._serialized_end=994
-  _globals['_RESULTRUN']._serialized_start=996
-  _globals['_RESULTRUN']._serialized_end=1065
-  _globals['_TXRESULT']._serialized_start=1068
-  _globals['_TXRESULT']._serialized_end=1230
-  _globals['_EVENT']._serialized_start=1232
-  _globals['_EVENT']._serialized_end=1306
-  _globals['_EVENTATTRIBUTE']._serialized_start=1308
-  _globals['_EVENTATTRIBUTE']._serialized_end=1367
-  _globals['_VALIDATORUPDATE']._serialized_start=1369
-  _globals['_VALIDATORUPDATE']._serialized_end=1439
-  _globals['_PARAMUPDATE']._serialized_start=1441
-  _globals['_PARAMUPDATE']._serialized_end=1468
+  _globals['_RECORD']._serialized_end=498
+  _globals['_POLKARECORD']._serialized_start=500
+  _globals['_POLKARECORD']._serialized_end=597
+  _globals['_BATCHRECORD']._serialized_start=599
+  _globals['_BATCHRECORD']._serialized_end=667
+  _globals['_COMMITRECORD']._serialized_start=669
+  _globals['_COMMITRECORD']._serialized_end=758
+  _globals['_EXECUTEDRECORD']._serialized_start=761
+  _globals['_EXECUTEDRECORD']._serialized_end=1010
+  _globals['_RESULTRUN']._serialized_start=1012
+  _globals['_RESULTRUN']._serialized_end=1081
+  _globals['_TXRESULT']._serialized_start=1084
+  _globals['_TXRESULT']._serialized_end=1246
+  _globals['_EVENT']._serialized_start=1248
+  _globals['_EVENT']._serialized_end=1322
+  _globals['_EVENTATTRIBUTE']._serialized_start=1324
+  _globals['_EVENTATTRIBUTE']._serialized_end=1383
+  _globals['_VALIDATORUPDATE']._serialized_start=1385
+  _globals['_VALIDATORUPDATE']._serialized_end=1455
+  _globals['_PARAMUPDATE']._serialized_start=1457
+  _globals['_PARAMUPDATE']._serialized_end=1484
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Record(_message.Message):
-    __slots__ = ("vote", "proposal", "polka", "round_cert", "batch", "commit", "executed", "checkpoint", "incarnation", "rejoin", "evidence")
+    __slots__ = ("vote", "proposal", "polka", "round_cert", "batch", "commit", "executed", "checkpoint", "incarnation", "rejoin", "evidence", "fork")
     VOTE_FIELD_NUMBER: _ClassVar[int]
     PROPOSAL_FIELD_NUMBER: _ClassVar[int]
     POLKA_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class Record(_message.Message):
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     REJOIN_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    FORK_FIELD_NUMBER: _ClassVar[int]
     vote: bytes
     proposal: _peer_pb2.Proposal
     polka: PolkaRecord
@@ -31,7 +32,8 @@ class Record(_message.Message):
     incarnation: int
     rejoin: int
     evidence: bytes
-    def __init__(self, vote: _Optional[bytes] = ..., proposal: _Optional[_Union[_peer_pb2.Proposal, _Mapping]] = ..., polka: _Optional[_Union[PolkaRecord, _Mapping]] = ..., round_cert: _Optional[_Union[_peer_pb2.VoteSet, _Mapping]] = ..., batch: _Optional[_Union[BatchRecord, _Mapping]] = ..., commit: _Optional[_Union[CommitRecord, _Mapping]] = ..., executed: _Optional[_Union[ExecutedRecord, _Mapping]] = ..., checkpoint: _Optional[int] = ..., incarnation: _Optional[int] = ..., rejoin: _Optional[int] = ..., evidence: _Optional[bytes] = ...) -> None: ...
+    fork: int
+    def __init__(self, vote: _Optional[bytes] = ..., proposal: _Optional[_Union[_peer_pb2.Proposal, _Mapping]] = ..., polka: _Optional[_Union[PolkaRecord, _Mapping]] = ..., round_cert: _Optional[_Union[_peer_pb2.VoteSet, _Mapping]] = ..., batch: _Optional[_Union[BatchRecord, _Mapping]] = ..., commit: _Optional[_Union[CommitRecord, _Mapping]] = ..., executed: _Optional[_Union[ExecutedRecord, _Mapping]] = ..., checkpoint: _Optional[int] = ..., incarnation: _Optional[int] = ..., rejoin: _Optional[int] = ..., evidence: _Optional[bytes] = ..., fork: _Optional[int] = ...) -> None: ...
 
 class PolkaRecord(_message.Message):
     __slots__ = ("votes", "compact")
