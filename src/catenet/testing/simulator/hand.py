@@ -74,7 +74,7 @@ class OwnHand:
 
     def say(self, peer: int, message: Message) -> None:
         """Send to a peer at once, whatever is on disk."""
-        self._host.carry(peer, encode_frame(message))
+        self._host.carry(peer, [encode_frame(message)])
 
     def after(self, delay_us: int, action: Callable[[], None]) -> None:
         """Do something later in this life."""

@@ -160,16 +160,19 @@ class Host:
         """Take a submission of a client."""
         self.handle(event)
 
-    def handle(self, event: Event) -> None:
-        """Take one event, and what the guard answers within the same turn."""
+    def handle(self, *turn: Event) -> None:
+        """Take the events of one turn, and what the guard answers to each."""
         if not self.alive:
             return
-        self._answers.append(event)
-        while self._answers:
-            event = self._answers.popleft()
-            self._world.monitor.note(f"{self._world.schedule.now_us} {self.index} {type(event).__name__}")
-            for effect in self._core.handle(event, self.now()):
-                self._perform(effect)
+        answers, core, now, perform = self._answers, self._core, self.now(), self._perform
+        place = f"{self._world.schedule.now_us} {self.index} "
+        for event in turn:
+            answers.append(event)
+            while answers:
+                event = answers.popleft()
+                self._world.monitor.note(place + type(event).__name__)
+                for effect in core.handle(event, now):
+                    perform(effect)
         self._outbox.end_turn()
         if self.conduct is not None:
             self.conduct.acted()
@@ -230,13 +233,16 @@ class Host:
         self._world.monitor.journals.appended(self.address, record)
 
     def _release(self, released: Sequence[Effect]) -> None:
+        # What leaves together travels together.
+        frames: dict[int, list[bytes]] = {}
         for effect in released:
             match effect:
                 case effects.Broadcast(message=message):
-                    self._speak(self._peers(), message)
+                    self._speak(self._peers(), message, frames)
                 case effects.Send(peer=address, message=message):
                     hosts = self._world.hosts
-                    self._speak([peer for peer in self._peers() if hosts[peer].address == address], message)
+                    targets = [peer for peer in self._peers() if hosts[peer].address == address]
+                    self._speak(targets, message, frames)
                 case effects.Answer():
                     self._world.calls.answered(self, effect)
                 case effects.Acknowledge():
@@ -247,6 +253,8 @@ class Host:
                     self._commit(effect)
                 case _:
                     raise AssertionError(f"{type(effect).__name__} is never held back")
+        for peer, bundle in frames.items():
+            self.carry(peer, bundle)
 
     def _cut_off(self, peer: Address) -> None:
         for host in self._world.hosts:
@@ -256,34 +264,38 @@ class Host:
     def _peers(self) -> Sequence[int]:
         return self._world.network.connected(self.index)
 
-    def _speak(self, peers: Sequence[int], message: Message) -> None:
+    def _speak(self, peers: Sequence[int], message: Message, frames: dict[int, list[bytes]]) -> None:
+        """Put a message among the frames of the peers that it goes to."""
         if self.conduct is not None:
             for peer in peers:
-                for said in self.conduct.says(peer, message):
-                    self.carry(peer, encode_frame(said))
+                said = [encode_frame(each) for each in self.conduct.says(peer, message)]
+                if said:
+                    frames.setdefault(peer, []).extend(said)
             return
         self._world.monitor.leaves(self.address, message)
         frame = encode_frame(message)
         for peer in peers:
-            self.carry(peer, frame)
+            frames.setdefault(peer, []).append(frame)
 
-    def carry(self, peer: int, frame: bytes) -> None:
-        """Put a frame on the link to a place."""
+    def carry(self, peer: int, frames: Sequence[bytes]) -> None:
+        """Put frames on the link to a place: they arrive together or not at all."""
         world, sent_us = self._world, self._world.schedule.now_us
         target = world.hosts[peer]
-        carried = world.network.carry(self.index, peer, lambda: target.receive(self, frame, sent_us))
+        carried = world.network.carry(self.index, peer, lambda: target.receive(self, frames, sent_us))
         if world.story is not None and not carried:
-            for message in decode_frame(frame).messages:
+            for message in _messages(frames):
                 world.story.lost(sent_us, self.index, peer, message)
 
-    def receive(self, sender: "Host", frame: bytes, sent_us: int) -> None:
-        """Take a frame of a peer."""
-        world, source = self._world, sender.address
-        for message in decode_frame(frame).messages:
-            if world.story is not None:
+    def receive(self, sender: "Host", frames: Sequence[bytes], sent_us: int) -> None:
+        """Take frames of a peer, in one turn."""
+        world, source, conduct = self._world, sender.address, self.conduct
+        messages = _messages(frames)
+        if world.story is not None:
+            for message in messages:
                 world.story.arrived(sent_us, world.schedule.now_us, sender.index, self.index, message)
-            for heard in (message,) if self.conduct is None else self.conduct.hears(source, message):
-                self.handle(events.Received(peer=source, message=heard))
+        if conduct is not None:
+            messages = [heard for message in messages for heard in conduct.hears(source, message)]
+        self.handle(*[events.Received(peer=source, message=message) for message in messages])
 
     def _set_timer(self, key: TimerKey, delay_us: int) -> None:
         self._timer_count += 1
@@ -381,3 +393,7 @@ class Host:
     def serves(self, run: events.BlocksReceived) -> events.BlocksReceived | None:
         """Return what this node really serves of its blocks."""
         return run if self.conduct is None else self.conduct.serves(run)
+
+
+def _messages(frames: Sequence[bytes]) -> list[Message]:
+    return [message for frame in frames for message in decode_frame(frame).messages]

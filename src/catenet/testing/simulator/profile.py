@@ -58,6 +58,7 @@ def _weather(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         clock_skew_us=draw.pick((0, 200_000, 2_000_000)),
         clock_drift_ppm=draw.pick((0, 0, 20_000)),
         clock_steps=draw.pick((0, 0, 0, 2)),
+        heights=draw.pick((1, 1, 2)),
     )
     if draw.chance(0.15):
         # Who reaches one validator only waits half a minute for others before it signs.

@@ -29,12 +29,14 @@ def difference(host: Host) -> str | None:
 def has_much_to_lose(host: Host) -> bool:
     """Whether a node stands in the middle of a height, with a lock or in a later round.
 
-    A vote that waits for its signature after a start counts as cast here (T2), and nowhere else.
+    A vote that waits for its signature after a start counts as cast here (T2), and nowhere else. So does one
+    that is never signed, at a height up to which a lost journal forbids it: nobody knows of its lock.
     """
-    state = host.core.consensus.state
+    consensus = host.core.consensus
+    state = consensus.state
     waiting = [vote for vote in state.mine.values() if not vote.signature]
     deep = state.locked is not None or state.round > 0
-    return bool(state.mine) and deep and not waiting and _takes_part(host.core)
+    return bool(state.mine) and deep and not waiting and consensus.signs and _takes_part(host.core)
 
 
 def _compared(live: HeightState, again: HeightState) -> Sequence[tuple[str, object, object]]:

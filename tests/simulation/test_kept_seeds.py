@@ -1,0 +1,32 @@
+"""Schedules that once found something, kept as they were found. Each names what it found."""
+
+import pytest
+
+from catenet.testing.simulator.config import SimulationConfig
+from catenet.testing.simulator.run import run
+
+# A home without its journal locks, and may not sign: nobody knows of that lock, and a restart forgets it.
+UNSIGNED_LOCK = SimulationConfig(
+    chaos_us=3_500_000,
+    heights=2,
+    loss=0.3,
+    duplication=0.2,
+    delay_us=2_000,
+    delay_tail_us=1_500_000,
+    partition_every_us=700_000,
+    crashes=0,
+    aimed_crashes=1,
+    total_crash=True,
+    down_us=1_500_000,
+    lost_journals=1,
+    fsync_us=30_000,
+    execute_us=500,
+    submissions=10,
+)
+
+KEPT = [pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay")]
+
+
+@pytest.mark.parametrize(("seed", "config"), KEPT)
+def test_a_schedule_that_found_something_ends_well(seed: int, config: SimulationConfig) -> None:
+    run(seed, config)
