@@ -71,7 +71,7 @@ def test_applications_that_differ_are_found_with_height_nodes_and_values(bend: B
 
 
 def test_a_restart_that_gives_something_else_is_found() -> None:
-    # Five instances: the fifth is the one of node 2 after its crash. With this seed it executes the block again.
+    # The fifth instance is node 2 after its crash. With this seed it executes the block again.
     network = SimulatedNetwork(bent(lambda number, base: outcome(base, code=number // 4)), seed=2)
     network.submit(b"x").wait()
     network.settle()

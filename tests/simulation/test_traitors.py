@@ -25,6 +25,7 @@ ACTS = {
     "proposal-withholder": ("withheld a proposal",),
     "replayer": ("repeated its own", "repeated others", "signed for another chain"),
     "silent": ("kept silent",),
+    "turncoat": ("prevoted against its lock",),
     "twins": ("changed sides",),
     "vote-flooder": ("flooded",),
 }

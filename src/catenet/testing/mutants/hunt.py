@@ -15,7 +15,7 @@ from catenet.testing.simulator.config import SimulationConfig, Violation
 from catenet.testing.simulator.profile import STORM, schedule_of
 from catenet.testing.simulator.run import run
 
-HUNTERS = ("chaos", "double-voter", "hidden-lock", "twins", "false-time")
+HUNTERS = ("chaos", "double-voter", "hidden-lock", "turncoat", "twins", "false-time")
 """Traitors that come closest to the rules that matter most."""
 
 
@@ -38,7 +38,7 @@ def hunting_schedule(seed: int) -> SimulationConfig:
     if seed % 2 == 0:
         return schedule_of(seed)
     draw = Chooser(seed ^ 0xA1)
-    return replace(
+    config = replace(
         STORM,
         loss=draw.pick((0.1, 0.25, 0.4)),
         delay_us=draw.pick((5_000, 60_000)),
@@ -50,6 +50,11 @@ def hunting_schedule(seed: int) -> SimulationConfig:
         lock_crashes=draw.pick((0, 1, 3)),
         traitors=draw.pick(((), *[(name,) for name in HUNTERS])),
     )
+    if config.traitors == ("turncoat",):
+        # It decides itself what is lost: chance would only spoil its plan.
+        calm = replace(STORM, chaos_us=8_000_000, loss=0, delay_us=5_000, delay_tail_us=200_000)
+        return replace(calm, partition_every_us=0, calm_us=config.calm_us, traitors=config.traitors)
+    return config
 
 
 def hunt(name: str, budget: int) -> Hunt:

@@ -5,6 +5,7 @@ All of that are immutable values, so equal ones may share their bytes and what w
 is written and read for real.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from catenet.types.messages import Message
@@ -22,3 +23,8 @@ decode_frame = lru_cache(_KEPT)(convert.decode_frame)
 def encode_frame(message: Message) -> bytes:
     """Return the frame of one message."""
     return convert.encode_frame(0, [message])
+
+
+def decode_frames(frames: Sequence[bytes]) -> list[Message]:
+    """Return the messages of some frames, in order."""
+    return [message for frame in frames for message in decode_frame(frame).messages]

@@ -5,6 +5,7 @@ and its `Hand` signs whatever it likes with its own key. It never holds another'
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from catenet.chain.vote import Proposal, Vote
@@ -14,7 +15,7 @@ from catenet.testing.simulator.keys import SimulatedKey
 from catenet.types.clock import Instant
 from catenet.types.events import BlocksReceived
 from catenet.types.ids import Address
-from catenet.types.messages import Found, Message
+from catenet.types.messages import Found, Message, Status
 
 
 class Hand(Protocol):
@@ -86,6 +87,14 @@ class Hand(Protocol):
         """Return the places of all processes with other keys."""
         ...
 
+    def address_of(self, place: int) -> Address:
+        """Return the address of the vote key of a place."""
+        ...
+
+    def darken(self, a: int, b: int, for_us: int) -> None:
+        """Lose what two others say to each other, during chaos: then the network is the adversary's."""
+        ...
+
     def did(self, what: str) -> None:
         """Count something done that no honest node does."""
         ...
@@ -133,3 +142,8 @@ class Conduct:
 
     def acted(self) -> None:
         """The core took an event and everything that follows from it."""
+
+
+def unwarned(message: Message) -> Message:
+    """Return what the core of a traitor hears: it never learns which votes its key has signed beside it."""
+    return replace(message, yours=b"") if isinstance(message, Status) else message

@@ -93,6 +93,15 @@ class OwnHand:
         """Return the places of all processes with other keys."""
         return [host.index for host in self._world.hosts if host.address != self._host.address]
 
+    def address_of(self, place: int) -> Address:
+        """Return the address of the vote key of a place."""
+        return self._world.hosts[place].address
+
+    def darken(self, a: int, b: int, for_us: int) -> None:
+        """Lose what two others say to each other, during chaos: then the network is the adversary's."""
+        if self._world.network.chaos:
+            self._world.network.darken(a, b, for_us)
+
     def did(self, what: str) -> None:
         """Count something done that no honest node does."""
         self._world.monitor.did(what)

@@ -15,8 +15,8 @@ from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
 from catenet.node.perform import BAN_S
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
-from catenet.testing.simulator.codec import decode_frame, decode_record, encode_frame, encode_record
-from catenet.testing.simulator.conduct import Conduct
+from catenet.testing.simulator.codec import decode_frames, decode_record, encode_frame, encode_record
+from catenet.testing.simulator.conduct import Conduct, unwarned
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.home import open_journal
 from catenet.testing.simulator.keys import SimulatedKey, verify
@@ -283,18 +283,18 @@ class Host:
         target = world.hosts[peer]
         carried = world.network.carry(self.index, peer, lambda: target.receive(self, frames, sent_us))
         if world.story is not None and not carried:
-            for message in _messages(frames):
+            for message in decode_frames(frames):
                 world.story.lost(sent_us, self.index, peer, message)
 
     def receive(self, sender: "Host", frames: Sequence[bytes], sent_us: int) -> None:
         """Take frames of a peer, in one turn."""
         world, source, conduct = self._world, sender.address, self.conduct
-        messages = _messages(frames)
+        messages = decode_frames(frames)
         if world.story is not None:
             for message in messages:
                 world.story.arrived(sent_us, world.schedule.now_us, sender.index, self.index, message)
         if conduct is not None:
-            messages = [heard for message in messages for heard in conduct.hears(source, message)]
+            messages = [heard for each in messages for heard in conduct.hears(source, unwarned(each))]
         self.handle(*[events.Received(peer=source, message=message) for message in messages])
 
     def _set_timer(self, key: TimerKey, delay_us: int) -> None:
@@ -393,7 +393,3 @@ class Host:
     def serves(self, run: events.BlocksReceived) -> events.BlocksReceived | None:
         """Return what this node really serves of its blocks."""
         return run if self.conduct is None else self.conduct.serves(run)
-
-
-def _messages(frames: Sequence[bytes]) -> list[Message]:
-    return [message for frame in frames for message in decode_frame(frame).messages]

@@ -40,6 +40,7 @@ class Network:
         self._broken = self._choose_broken()
         self._cut: dict[tuple[int, int], None] = {}
         self._banned: dict[tuple[int, int], int] = {}
+        self._dark: dict[tuple[int, int], int] = {}
         self._connected = [[False] * size for _ in self._nodes]
         self._last_arrival = [[0] * size for _ in self._nodes]
         self._on_link: LinkHandler = lambda node, peer, up: None
@@ -91,12 +92,20 @@ class Network:
         self._loss = 0.0
         self._groups = [0] * self._size
         self._deaf = None
+        self._dark = {}
         self._notice()
 
     def split(self, groups: Sequence[int]) -> None:
         """Cut every link between nodes of different groups: one number for each node."""
         self._groups = list(groups)
         self._notice()
+
+    def darken(self, a: int, b: int, for_us: int) -> None:
+        """Lose what two nodes say to each other for a while; neither notices, and it ends with chaos."""
+        self._dark[min(a, b), max(a, b)] = self._schedule.now_us + for_us
+
+    def _is_dark(self, a: int, b: int) -> bool:
+        return self._dark.get((min(a, b), max(a, b)), 0) > self._schedule.now_us
 
     def lose(self, share: float) -> None:
         """Let this share of all frames be lost from here on."""
@@ -124,6 +133,8 @@ class Network:
         if not (self._connected[source][target] and self.reaches(source, target)):
             return False
         if self._chooser.chance(self._loss):
+            return False
+        if self._dark and self._is_dark(source, target):
             return False
         self._schedule.after(self._delay(source, target), lambda: self._arrive(source, target, arrive))
         if self.chaos and self._chooser.chance(self._config.duplication):

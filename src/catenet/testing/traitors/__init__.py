@@ -21,6 +21,7 @@ from catenet.testing.traitors.late import Late
 from catenet.testing.traitors.proposal_withholder import ProposalWithholder
 from catenet.testing.traitors.replayer import Replayer
 from catenet.testing.traitors.silent import Silent
+from catenet.testing.traitors.turncoat import Turncoat
 from catenet.testing.traitors.twins import Twin
 from catenet.testing.traitors.vote_flooder import VoteFlooder
 
@@ -40,6 +41,7 @@ TRAITORS: Mapping[str, Callable[[], Conduct]] = {
     "proposal-withholder": ProposalWithholder,
     "replayer": Replayer,
     "silent": Silent,
+    "turncoat": Turncoat,
     "twins": Twin,
     "vote-flooder": VoteFlooder,
 }

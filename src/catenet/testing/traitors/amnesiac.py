@@ -10,8 +10,7 @@ from dataclasses import replace
 from catenet.chain.vote import Vote, VoteType
 from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.traitors import craft
-from catenet.types.ids import Address
-from catenet.types.messages import Message, Status, VoteMessage, VoteSet
+from catenet.types.messages import Message, VoteMessage, VoteSet
 
 RESTARTS = 4
 FORGETS = 0.15
@@ -28,10 +27,6 @@ class Amnesiac(Conduct):
         """Remember nothing."""
         self._votes: dict[tuple[int, int], Vote] = {}
         self._dying = False
-
-    def hears(self, peer: Address, message: Message) -> Sequence[Message]:
-        """Do not hear of votes that it does not know any more."""
-        return (replace(message, yours=b""),) if isinstance(message, Status) else (message,)
 
     def says(self, peer: int, message: Message) -> Sequence[Message]:
         """Say its votes without the lock."""
