@@ -15,7 +15,12 @@ from support.repository import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-EXAMPLES = {"01-counter": "counter:Counter", "02-testing-an-application": "accounts:Accounts"}
+EXAMPLES = {
+    "01-counter": "counter:Counter",
+    "02-testing-an-application": "accounts:Accounts",
+    # Run by tests/interop/test_one_application.py.
+    "03-under-cometbft": "transfers:Transfers",
+}
 
 
 def test_every_example_is_tested() -> None:

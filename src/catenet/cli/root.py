@@ -20,6 +20,7 @@ COMMANDS = {
     "block": ("catenet.cli.reading", "block", "Show a block."),
     "query": ("catenet.cli.reading", "query", "Read the application's committed state."),
     "import": ("catenet.cli.importing", "import_command", "Send the rows of a file as transactions."),
+    "abci": ("catenet.cli.abci", "abci", "Run an application of ours under a CometBFT node."),
     "demo": ("catenet.cli.demo", "demo", "Order real flight records while a validator is killed."),
     "simulate": (
         "catenet.cli.simulate",

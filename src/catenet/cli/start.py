@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 def start(home: Path, values: tuple[str, ...], with_parent: int | None) -> None:
     """Run the node of a home. Ctrl-C or SIGTERM drains and ends it; a second one ends it at once."""
     if with_parent is not None:
-        _end_with_parent(with_parent)
+        end_with_parent(with_parent)
     config = load(home, environment=os.environ, flags=set_flags(values)).config
     _require_ports(config)
     raise SystemExit(_run(home, config))
@@ -75,7 +75,7 @@ def _require_ports(config: NodeConfig) -> None:
             )
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Ask Linux for SIGTERM when the parent dies, so that no validator outlives its network."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

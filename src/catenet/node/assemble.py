@@ -22,9 +22,9 @@ from catenet.core.reads import pledge
 from catenet.network.config import Endpoint, LocalNode, TlsIdentity
 from catenet.network.peers import Peers
 from catenet.node import clock, settings, telemetry
-from catenet.node.application import load_application
 from catenet.node.barrier import ASK_S, Barrier
 from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
+from catenet.node.foreign import Hosted, open_application
 from catenet.node.gateway import NodeGateway
 from catenet.node.handshake import refill, shake_hands
 from catenet.node.intake import Intake
@@ -93,6 +93,7 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
     refill(ledger, journal.records, genesis)
     app_state = open_app_state(home, journal, ledger)
     try:
+        hosted = await open_application(config, app_state, genesis=genesis, ledger=ledger)
         code = await Assembly(
             home=home,
             config=config,
@@ -101,6 +102,7 @@ async def _run_locked(home: Home, config: NodeConfig, lamport: LamportClock) -> 
             journal=journal,
             ledger=ledger,
             app_state=app_state,
+            hosted=hosted,
             lamport=lamport,
         ).run()
     finally:
@@ -142,6 +144,7 @@ class Assembly:
         journal: Journal,
         ledger: Ledger,
         app_state: TableState,
+        hosted: Hosted,
         lamport: LamportClock,
     ) -> None:
         self._home = home
@@ -152,11 +155,13 @@ class Assembly:
         self._ledger = ledger
         self._app_state = app_state
         self._loop = asyncio.get_running_loop()
-        self._app = load_application(config.app, app_state)
+        self._hosted = hosted
+        self._app = hosted.app
         self._worker = AppWorker(self._loop)
         self._runtime = Runtime(self._loop)
         self._supervisor = Supervisor(self._runtime.stop)
         state = shake_hands(self._app, genesis, ledger)
+        hosted.started(state.last_height)
         journal.settle()
         self._core = Node(
             settings.core_config(config),
@@ -214,6 +219,7 @@ class Assembly:
             code = await self._supervisor.run(self._public.stop, self._gateway.stop)
             self._runtime.stop()
             perform.stop()
+            self._hosted.close()
             checkpoints.cancel()
             self._peers.stop()
             await asyncio.wait([peers, public], timeout=STOP_S)

@@ -139,6 +139,14 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AbciConfig:
+    """The application of `proxy_app`, which is a process of its own."""
+
+    answer_timeout_ms: int = _setting(60_000, "the node stops when an answer takes longer", low=100)
+    away_timeout_ms: int = _setting(60_000, "the node stops when it is away for longer", low=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerConfig:
     """Another validator and where to find it: one `[[peers]]` each."""
 
@@ -154,6 +162,7 @@ class NodeConfig:
 
     name: str = _setting("node", "name of this node, for people")
     app: str = _setting("kv", "application: kv, or module:Class")
+    proxy_app: str = _setting("", "instead of app: grpc://host:port of an ABCI 2.0 application")
     log_format: str = _setting(
         "auto", "auto: text on a terminal, else JSON", choices=("auto", "text", "json")
     )
@@ -164,6 +173,7 @@ class NodeConfig:
     consensus: ConsensusConfig = ConsensusConfig()
     batches: BatchConfig = BatchConfig()
     network: NetworkConfig = NetworkConfig()
+    abci: AbciConfig = AbciConfig()
     peers: tuple[PeerConfig, ...] = ()
 
 
@@ -172,6 +182,7 @@ SECTIONS: Mapping[str, type] = {
     "consensus": ConsensusConfig,
     "batches": BatchConfig,
     "network": NetworkConfig,
+    "abci": AbciConfig,
 }
 
 

@@ -88,6 +88,7 @@ def parse(
     values = {key: _convert(key, value, *known[key]) for key, value in written.items()}
     config = _build(values, _peers(raw_peers, lines))
     _check_listen(config.listen, written)
+    _check_proxy_app(config.proxy_app, written)
     origins = {key: written[key].origin if key in written else "default" for key in known}
     return Loaded(config=config, origins=origins)
 
@@ -268,3 +269,15 @@ def _check_listen(listen: ListenConfig, written: Mapping[str, Value]) -> None:
             " without TLS only a loopback address is allowed: use 127.0.0.1,"
             " or listen.public_tls for other machines"
         )
+
+
+def _check_proxy_app(address: str, written: Mapping[str, Value]) -> None:
+    if not address:
+        return
+    scheme, found, place = address.rpartition("://")
+    try:
+        if not found or scheme != "grpc":
+            raise ValueError("the application is spoken to over gRPC: write grpc://host:port")
+        Endpoint.parse(place)
+    except ValueError as error:
+        raise ConfigError(f'{written["proxy_app"].origin}: `proxy_app` is "{address}"; {error}') from None

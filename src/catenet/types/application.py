@@ -7,6 +7,7 @@ blocks give the same results, application hash and updates on every node.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from catenet.chain.params import ConsensusParams
 
@@ -111,6 +112,13 @@ class CommitInfo:
     votes: tuple[tuple[bytes, int, int], ...]
 
 
+class MisbehaviorKind(IntEnum):
+    """What a validator did."""
+
+    DUPLICATE_VOTE = 1
+    LIGHT_CLIENT_ATTACK = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misbehavior:
     """Evidence in a block, for the application to act on."""
@@ -120,6 +128,7 @@ class Misbehavior:
     height: int
     time_ns: int
     total_power: int
+    kind: MisbehaviorKind = MisbehaviorKind.DUPLICATE_VOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +143,8 @@ class PrepareProposal:
     time_ns: int
     next_validators_hash: bytes
     proposer_address: bytes
+    vote_extensions: tuple[bytes, ...] = ()
+    """One for each vote of `last_commit`, in an engine that has them (`types/extensions.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

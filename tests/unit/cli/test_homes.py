@@ -147,7 +147,7 @@ def test_config_show_says_where_each_value_comes_from(
     }
     assert shown["log_level"] == ("debug", "environment CATENET_LOG_LEVEL")
     assert shown["consensus.heartbeat_interval_ms"] == (0, "flag --set consensus.heartbeat_interval_ms")
-    assert shown["listen.peer"] == ("127.0.0.1:26656", f"{home}/config/catenet.toml:9")
+    assert shown["listen.peer"] == ("127.0.0.1:26656", f"{home}/config/catenet.toml:10")
     assert shown["app"] == ("kv", "default")
     assert catenet("config", "show", "--home", home, "--origin") == 0
     assert "environment CATENET_LOG_LEVEL" in catenet.out
@@ -159,7 +159,7 @@ def test_start_refuses_a_misspelt_setting_with_its_line(catenet: Terminal, tmp_p
     path = home / "config/catenet.toml"
     path.write_text(path.read_text().replace("peer =", "pear ="))
     assert catenet("start", "--home", home) == 2
-    assert f"{path}:9" in catenet.err
+    assert f"{path}:10" in catenet.err
     assert "did you mean `listen.peer`" in catenet.err
 
 

@@ -7,6 +7,7 @@ from support.repository import Module, modules
 KINDS = {"unary_unary", "unary_stream", "stream_unary", "stream_stream"}
 BOUNDS = {
     # module and function that make a call: what bounds it, to be found in that module.
+    ("src/catenet/abci/link.py", "_exchange"): "timeout=timeout_s",
     ("src/catenet/client/nodes.py", "_unary"): "timeout=limit",
     ("src/catenet/client/stream.py", "_read"): "self._timeout_s",
     ("src/catenet/client/submit.py", "_converse"): "self._watch(call)",

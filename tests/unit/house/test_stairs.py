@@ -12,6 +12,7 @@ from support.repository import ROOT
 STAIRS = "Rooms and stairs"
 MACHINES = "Machines of the core"
 PURE = "Pure rooms"
+ABCI = "Only node knows ABCI"
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
@@ -51,6 +52,8 @@ def test_the_contracts_hold() -> None:
         ("core/planted.py", "import time", PURE),
         ("core/planted.py", "from os import urandom", PURE),
         ("apps/planted.py", "import asyncio", PURE),
+        ("cli/planted.py", "import catenet.abci.host", ABCI),
+        ("node/planted.py", "import catenet.abci.server", ABCI),
     ],
 )
 def test_a_planted_import_breaks_its_contract(tmp_path: Path, path: str, line: str, contract: str) -> None:
