@@ -16,10 +16,11 @@ from catenet.chain.commit import BlockID, Commit
 from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
+from catenet.chain.validators import ValidatorSet
 from catenet.core.batches.io import BatchConfig
 from catenet.core.batches.machine import Batches
 from catenet.core.execution import Decided, finalize_request, next_state, other_result, undelivered
-from catenet.types.application import Application, BlockOutcome, InitChain, ValidatorUpdate
+from catenet.types.application import Application, BlockOutcome, Info, InitChain, ValidatorUpdate
 from catenet.types.assembly import Assembled
 from catenet.types.errors import Corrupt
 from catenet.types.ids import TxId
@@ -102,10 +103,14 @@ def shake_hands(app: Application, genesis: Genesis, history: History) -> ChainSt
     info = app.info()
     height = info.last_block_height
     if height > history.head:
-        raise Corrupt(
+        text = (
             f"the application is at height {height}, the stored chain ends at {history.head}: the chain's "
             "files are older than the application's. Restore them together, or empty both and sync anew."
         )
+        if height == history.head + 1:
+            text += " If it only executed that block and did not commit it, start it anew, then this node."
+        raise Corrupt(text)
+    _check_hash(info, history)
     state = None
     if height == 0:
         state = _init_chain(app, genesis, info.app_version)
@@ -132,10 +137,7 @@ def _init_chain(app: Application, genesis: Genesis, app_version: int) -> ChainSt
             chain_id=genesis.chain_id,
             initial_height=genesis.initial_height,
             app_state=genesis.app_state.encode(),
-            validators=tuple(
-                ValidatorUpdate(key_type=v.public_key.type, public_key=v.public_key.data, power=v.power)
-                for v in genesis.validators
-            ),
+            validators=_first_validators(genesis),
             params=genesis.params,
         )
     )
@@ -146,6 +148,28 @@ def _init_chain(app: Application, genesis: Genesis, app_version: int) -> ChainSt
         validators=members or None,
         params=result.params,
         app_version=app_version,
+    )
+
+
+def _first_validators(genesis: Genesis) -> tuple[ValidatorUpdate, ...]:
+    """Return the validators in the order of their set, as CometBFT gives them, not in that of the file."""
+    members = genesis.members()
+    ordered = ValidatorSet.new(members).validators if members else ()
+    return tuple(
+        ValidatorUpdate(key_type=v.public_key.type, public_key=v.public_key.data, power=v.power)
+        for v in ordered
+    )
+
+
+def _check_hash(info: Info, history: History) -> None:
+    kept = history.outcome(info.last_block_height)
+    # An application need not say its hash.
+    if kept is None or not info.last_block_app_hash or info.last_block_app_hash == kept.app_hash:
+        return
+    raise Corrupt(
+        f"the application is at height {info.last_block_height} with application hash "
+        f"{info.last_block_app_hash.hex().upper()}, the chain has {kept.app_hash.hex().upper()} there: it is "
+        "another application's state, or that of another chain; empty it, and the chain is replayed"
     )
 
 
