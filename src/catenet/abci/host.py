@@ -115,7 +115,7 @@ class HostedApplication(Application):
         """Make a call; when the application leaves meanwhile, wait for it, bring it back, call again."""
         if not self._started:
             return call()
-        away = False
+        away = self._link.was_lost
         for _ in range(RETURNS_MAX):
             try:
                 if away:
@@ -131,7 +131,7 @@ class HostedApplication(Application):
         """Make a call of consensus once the application is where it should be."""
         if self._started and self._executed is None:
             height = self._remote.info().last_block_height
-            if height != self._height or self._link.was_lost:
+            if height != self._height:
                 log.warning("application_returned", extra={"height": height, "expected": self._height})
                 self._return()
         return call()

@@ -29,6 +29,7 @@ PAUSE_S = 0.1
 """Between two attempts to reach an application that is away."""
 
 ECHO_S = 2.0
+READY_S = 1.0
 
 
 class Connection(Enum):
@@ -60,7 +61,7 @@ class Link:
         self._channels = {one: grpc.insecure_channel(target, _options()) for one in Connection}
         self.was_lost = False
         """The consensus connection was down since this was last set: another process may answer now."""
-        self._was_ready = False
+        self._ready = Event()
         self._channels[Connection.CONSENSUS].subscribe(self._on_state)
 
     def call(self, connection: Connection, method: str, request: Message, kind: type[M]) -> M:
@@ -88,6 +89,8 @@ class Link:
                             f"{self._who} was not there for {self._patience_s:g} s; start it, then this node"
                         ) from None
                     self._closed.wait(PAUSE_S)
+        # gRPC tells of its states a little later, and only of changes: a loss is told when this was.
+        self._ready.wait(READY_S)
 
     def close(self) -> None:
         """Give up waiting for an application that is away."""
@@ -102,9 +105,10 @@ class Link:
     def _on_state(self, state: grpc.ChannelConnectivity) -> None:
         # gRPC connects again by itself, in the middle of the next call.
         if state is grpc.ChannelConnectivity.READY:
-            self._was_ready = True
-        elif self._was_ready:
-            self._was_ready, self.was_lost = False, True
+            self._ready.set()
+        elif self._ready.is_set():
+            self._ready.clear()
+            self.was_lost = True
 
     @property
     def _who(self) -> str:

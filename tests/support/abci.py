@@ -1,0 +1,117 @@
+"""An application behind ABCI in this process: our server in a thread of its own, our host in the test's."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from catenet.abci.host import HostedApplication
+from catenet.abci.link import Link
+from catenet.abci.server import AbciServer
+from catenet.chain.params import ConsensusParams
+from catenet.node.worker import AppWorker
+from catenet.types.application import Application
+from support.cluster import HOST, free_ports
+
+T = TypeVar("T")
+
+CALL_S = 20.0
+
+
+class Process:
+    """Stands for the process of an application: it serves at one port, dies and comes back."""
+
+    def __init__(self, make: Callable[[], Application]) -> None:
+        self.make = make
+        self.app = make()
+        """The application of the newest life."""
+        self.port = free_ports(1)
+        self.halted: list[str] = []
+        self.flushes = 0
+        self.lives = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server: AbciServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin a new life: what the application does not keep is lost."""
+        self.app = self.make()
+        self.lives += 1
+        self._in_loop(self._start())
+
+    def kill(self) -> None:
+        """Cut all connections; calls under way get no answer."""
+        if self._server is not None:
+            self._in_loop(self._kill())
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def close(self) -> None:
+        self.kill()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CALL_S)
+        self._loop.close()
+
+    def _in_loop(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_S)
+
+    async def _start(self) -> None:
+        self._worker = AppWorker(self._loop)
+        server = AbciServer(
+            self.app,
+            address=f"{HOST}:{self.port}",
+            worker=self._worker,
+            committed=self._flushed,
+            halt=self.halted.append,
+        )
+        await server.start()
+        self.port = server.port
+        self._server = server
+        self._serving = self._loop.create_task(server.run())
+
+    async def _kill(self) -> None:
+        assert self._server is not None
+        assert self._serving is not None
+        await self._server.stop(0)
+        self._serving.cancel()
+        await asyncio.wait([self._serving])
+        self._worker.close()
+        self._server = None
+
+    def _flushed(self) -> None:
+        self.flushes += 1
+
+
+@contextmanager
+def process(make: Callable[[], Application]) -> Iterator[Process]:
+    """Serve an application; it is ended on the way out."""
+    made = Process(make)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def hosted(
+    served: Process,
+    shake_hands: Callable[[Application], int] = lambda app: app.info().last_block_height,
+    *,
+    params_before: Callable[[int], ConsensusParams | None] = lambda height: None,
+    answer_s: float = 10.0,
+    patience_s: float = 10.0,
+) -> Iterator[HostedApplication]:
+    """Return the host of a served application, connected."""
+    link = Link(f"{HOST}:{served.port}", answer_s=answer_s, patience_s=patience_s)
+    try:
+        app = HostedApplication(link, params_before=params_before, shake_hands=shake_hands)
+        app.connect()
+        yield app
+    finally:
+        link.disconnect()
