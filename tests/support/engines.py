@@ -7,8 +7,10 @@ import asyncio
 import base64
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +78,7 @@ class Served:
 
     def __init__(self, folder: Path, app: str, port: int, cwd: Path) -> None:
         self.folder, self.app, self.port, self._cwd = folder, app, port, cwd
+        self._lives = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,6 +87,7 @@ class Served:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lives += 1
         command = [sys.executable, "-m", "catenet", "abci", "serve", self.app, "--address", self.address]
         command += ["--home", str(self.folder), "--with-parent", str(os.getpid())]
         with self.log_path.open("ab") as log:
@@ -99,6 +103,18 @@ class Served:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def wait_serving(self, *, within_s: float = 30.0) -> None:
+        """Wait until this life serves."""
+        deadline = time.monotonic() + within_s
+        while self.log().count(" serving ") < self._lives:
+            assert time.monotonic() < deadline, self.tail()
+            assert self.running, self.tail()
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         assert self._process is not None

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from catenet.abci.link import SCHEME, Gone, Link
+from catenet.abci.link import SCHEME, Gone, Late, Link
 from catenet.abci.remote import ParamsBefore, RemoteApplication
 from catenet.types.application import (
     Application,
@@ -25,7 +25,7 @@ from catenet.types.application import (
     Query,
     QueryResult,
 )
-from catenet.types.errors import Corrupt
+from catenet.types.errors import CatenetError, Corrupt
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,10 @@ T = TypeVar("T")
 
 RETURNS_MAX = 20
 """An application that leaves so often in one call dies of the call itself."""
+
+ALWAYS = (Corrupt, Gone)
+CONSENSUS = (Corrupt, Gone, Late)
+"""What stops the node: in every call, and in one of consensus."""
 
 ShakeHands = Callable[[Application], int]
 """Brings an application to the height of the stored chain; returns that height. Raises `Corrupt`."""
@@ -46,6 +50,7 @@ class HostedApplication(Application):
         self._remote = RemoteApplication(link, params_before)
         self._shake_hands = shake_hands
         self._started = False
+        self._halt: Callable[[str], None] = log.critical
         self._height = 0
         """What the application has committed, as far as is known here."""
         self._executed: tuple[FinalizeBlock, BlockOutcome] | None = None
@@ -55,9 +60,12 @@ class HostedApplication(Application):
         """Reach the application. Raises `Gone` when it does not come."""
         self._link.connect()
 
-    def started(self, height: int) -> None:
-        """Learn that the application is at the chain's height: from now on its deaths are survived."""
-        self._height, self._started = height, True
+    def started(self, height: int, halt: Callable[[str], None]) -> None:
+        """Learn that the application is at the chain's height: from now on its deaths are survived.
+
+        `halt` stops the node; it is called in the application's thread.
+        """
+        self._height, self._halt, self._started = height, halt, True
 
     def close(self) -> None:
         """Stop waiting for an application that is away."""
@@ -73,19 +81,19 @@ class HostedApplication(Application):
 
     def check_txs(self, txs: Sequence[bytes], *, recheck: bool) -> Sequence[CheckResult]:
         """Check a batch, in order."""
-        return self._survive(lambda: self._remote.check_txs(txs, recheck=recheck))
+        return self._ask(lambda: self._remote.check_txs(txs, recheck=recheck))
 
     def prepare_proposal(self, request: PrepareProposal) -> Sequence[bytes]:
         """Have the application choose the transactions of a block."""
-        return self._survive(lambda: self._in_place(lambda: self._remote.prepare_proposal(request)))
+        return self._decide(lambda: self._remote.prepare_proposal(request))
 
     def process_proposal(self, request: ProcessProposal) -> bool:
         """Have the application judge a block."""
-        return self._survive(lambda: self._in_place(lambda: self._remote.process_proposal(request)))
+        return self._decide(lambda: self._remote.process_proposal(request))
 
     def finalize_block(self, request: FinalizeBlock) -> BlockOutcome:
         """Have a block executed."""
-        outcome = self._survive(lambda: self._in_place(lambda: self._remote.finalize_block(request)))
+        outcome = self._decide(lambda: self._remote.finalize_block(request))
         if self._started:
             self._executed = (request, outcome)
         return outcome
@@ -94,6 +102,9 @@ class HostedApplication(Application):
         """Have the application keep the block; afterwards it must say that it has."""
         if not self._started:
             return self._remote.commit()
+        return self._or_halt(self._commit, CONSENSUS)
+
+    def _commit(self) -> CommitResult:
         assert self._executed is not None
         # The chain has the block: whatever happens from here on, a handshake executes and commits it.
         self._height, self._executed = self._executed[0].height, None
@@ -109,12 +120,30 @@ class HostedApplication(Application):
 
     def query(self, request: Query) -> QueryResult:
         """Ask for committed state."""
-        return self._survive(lambda: self._remote.query(request))
+        return self._ask(lambda: self._remote.query(request))
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Make a call that clients wait for: they can live without an answer in time."""
+        if not self._started:
+            return call()
+        return self._or_halt(lambda: self._survive(call), ALWAYS)
+
+    def _decide(self, call: Callable[[], T]) -> T:
+        """Make a call of consensus, once the application is where it should be."""
+        if not self._started:
+            return call()
+
+        def in_place() -> T:
+            height = self._height
+            if self._executed is None and (found := self._remote.info().last_block_height) != height:
+                log.warning("application_returned", extra={"height": found, "expected": height})
+                self._return()
+            return call()
+
+        return self._or_halt(lambda: self._survive(in_place), CONSENSUS)
 
     def _survive(self, call: Callable[[], T]) -> T:
         """Make a call; when the application leaves meanwhile, wait for it, bring it back, call again."""
-        if not self._started:
-            return call()
         away = self._link.was_lost
         for _ in range(RETURNS_MAX):
             try:
@@ -127,14 +156,14 @@ class HostedApplication(Application):
             away = True
         raise Corrupt(f"{self._who} left {RETURNS_MAX} times in one call: see its log for why it dies")
 
-    def _in_place(self, call: Callable[[], T]) -> T:
-        """Make a call of consensus once the application is where it should be."""
-        if self._started and self._executed is None:
-            height = self._remote.info().last_block_height
-            if height != self._height:
-                log.warning("application_returned", extra={"height": height, "expected": self._height})
-                self._return()
-        return call()
+    def _or_halt(self, call: Callable[[], T], faults: tuple[type[CatenetError], ...]) -> T:
+        """Make a call; what is among `faults` stops the node: to go on without a vote would be silent."""
+        try:
+            return call()
+        except faults as error:
+            if not self._link.is_closed:
+                self._halt(str(error))
+            raise
 
     def _return(self) -> None:
         """Bring an application that was away to where it was."""

@@ -96,6 +96,11 @@ class Link:
         """Give up waiting for an application that is away."""
         self._closed.set()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return self._closed.is_set()
+
     def disconnect(self) -> None:
         """Close the connections."""
         self.close()

@@ -161,7 +161,7 @@ class Assembly:
         self._runtime = Runtime(self._loop)
         self._supervisor = Supervisor(self._runtime.stop)
         state = shake_hands(self._app, genesis, ledger)
-        hosted.started(state.last_height)
+        hosted.started(state.last_height, call_in(self._loop, self._supervisor.halt))
         journal.settle()
         self._core = Node(
             settings.core_config(config),

@@ -34,8 +34,8 @@ class Hosted:
     """The application of a node, and what it is told besides its verbs."""
 
     app: Application
-    started: Callable[[int], None] = lambda height: None
-    """The application has the chain's height."""
+    started: Callable[[int, Callable[[str], None]], None] = lambda height, halt: None
+    """The application has the chain's height; `halt`, callable in any thread, is for what it does later."""
     close: Callable[[], None] = lambda: None
     """The node stops: nothing is waited for any more."""
 

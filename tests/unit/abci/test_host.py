@@ -41,6 +41,14 @@ T = TypeVar("T")
 
 BLOCKS = 8
 
+halts: list[str] = []
+"""Why the node was told to stop, in the test that runs."""
+
+
+@pytest.fixture(autouse=True)
+def no_halts() -> None:
+    halts.clear()
+
 
 @pytest.fixture(scope="module")
 def chain() -> tuple[Genesis, ChainStore]:
@@ -112,6 +120,7 @@ class Alive:
             self.told.execute(self.app)
         assert self.state.height == self.told.length
         assert self.app.query(Query(data=b"key3")).value == b"3"
+        assert halts == []
 
 
 @pytest.fixture
@@ -119,7 +128,7 @@ def alive(chain: tuple[Genesis, ChainStore]) -> Iterator[Alive]:
     state = MemoryState()
     told = Told(chain)
     with process(lambda: KeyValue(state)) as served, hosted(served, told.shake) as app:
-        app.started(told.shake(app))
+        app.started(told.shake(app), halts.append)
         told.shaken = 0
         yield Alive(served, app, told, state)
 
@@ -175,7 +184,7 @@ def test_a_new_life_before_the_first_block_gets_the_genesis_again(
         return made[-1]
 
     with process(make) as served, hosted(served, told.shake) as app:
-        app.started(told.shake(app))
+        app.started(told.shake(app), halts.append)
         served.restart()
         wait_until_noticed(app)
         told.execute(app)
@@ -230,7 +239,7 @@ def test_deaths_at_random_places_change_nothing(chain: tuple[Genesis, ChainStore
         threading.Thread(target=served.restart).start()
 
     with process(lambda: Dying(state)) as served, hosted(served, told.shake) as app:
-        app.started(told.shake(app))
+        app.started(told.shake(app), halts.append)
         while told.head < told.length:
             app.check_txs([b"a=1"], recheck=False)
             told.execute(app)
@@ -243,17 +252,23 @@ def test_deaths_at_random_places_change_nothing(chain: tuple[Genesis, ChainStore
 
 def test_one_that_stays_away_is_told_from_one_that_is_late() -> None:
     with process(Slow) as served, hosted(served, patience_s=0.5, answer_s=0.3) as app:
-        app.started(0)
+        app.started(0, halts.append)
         with pytest.raises(Late, match=r"did not answer Query within 0\.3 s"):
             app.query(Query(data=b""))
+        assert halts == [], "who asks may ask again"
+        # It is busy with the query still.
+        with pytest.raises(Late, match="did not answer Info"):
+            app.finalize_block(EMPTY)
+        assert halts[0].endswith("did not answer Info within 0.3 s")
         Slow.go_on.set()
         served.kill()
         with pytest.raises(Gone, match=r"was not there for 0\.5 s; start it, then this node"):
             app.query(Query(data=b""))
+        assert "was not there" in halts[-1]
 
 
 class Slow(Application):
-    """Does not answer queries until it is told to."""
+    """Does not answer until it is told to."""
 
     go_on = threading.Event()
 
@@ -261,14 +276,19 @@ class Slow(Application):
         self.go_on.wait(20)
         return QueryResult()
 
+    def finalize_block(self, request: FinalizeBlock) -> BlockOutcome:
+        self.go_on.wait(20)
+        return BlockOutcome(results=(), app_hash=b"")
+
 
 def test_waiting_ends_when_the_node_stops() -> None:
     with process(key_value) as served, hosted(served, patience_s=60) as app:
-        app.started(0)
+        app.started(0, halts.append)
         served.kill()
         threading.Timer(0.2, app.close).start()
         with pytest.raises(Gone, match="this node is stopping"):
             app.query(Query(data=b"a"))
+        assert halts == []
 
 
 def key_value() -> Application:
@@ -292,12 +312,13 @@ class Fickle(KeyValue):
 def test_another_result_in_another_life_is_fatal(chain: tuple[Genesis, ChainStore]) -> None:
     told = Told(chain)
     with process(Fickle) as served, hosted(served, told.shake) as app:
-        app.started(told.shake(app))
+        app.started(told.shake(app), halts.append)
         app.finalize_block(told.request(1))
         served.restart()
         wait_until_noticed(app)
         with pytest.raises(Corrupt, match=r"executed height 1 again .* not deterministic"):
             app.check_txs([b"a=1"], recheck=False)
+    assert "not deterministic" in halts[0]
 
 
 class Forgetful(Application):
@@ -309,7 +330,7 @@ class Forgetful(Application):
 
 def test_an_application_that_does_not_say_its_height_is_refused() -> None:
     with process(Forgetful) as served, hosted(served, lambda app: 1) as app:
-        app.started(0)
+        app.started(0, halts.append)
         app.finalize_block(EMPTY)
         with pytest.raises(Corrupt, match="says that it is at height 0 after it committed 1"):
             app.commit()
