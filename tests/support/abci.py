@@ -9,9 +9,16 @@ from typing import TypeVar
 from catenet.abci.host import HostedApplication
 from catenet.abci.link import Link
 from catenet.abci.server import AbciServer
+from catenet.chain.block import Block
+from catenet.chain.genesis import Genesis
 from catenet.chain.params import ConsensusParams
+from catenet.chain.state import ChainState
+from catenet.core.execution import finalize_request
+from catenet.node.handshake import shake_hands
 from catenet.node.worker import AppWorker
-from catenet.types.application import Application
+from catenet.testing.simulator.chain_store import ChainStore
+from catenet.types.application import Application, BlockOutcome, CommitInfo, FinalizeBlock
+from catenet.types.ports import StoredBlock
 from support.cluster import HOST, free_ports
 
 T = TypeVar("T")
@@ -115,3 +122,73 @@ def hosted(
         yield app
     finally:
         link.disconnect()
+
+
+class Told:
+    """The stored chain as far as the node has come, and the node's part in executing it."""
+
+    def __init__(self, chain: tuple[Genesis, ChainStore]) -> None:
+        self.genesis, self._whole = chain
+        self.head = 0
+        self.shaken = 0
+
+    lowest = 1
+
+    def block(self, height: int) -> StoredBlock | None:
+        return self._whole.block(height) if height <= self.head else None
+
+    def outcome(self, height: int) -> BlockOutcome | None:
+        return self._whole.outcome(height) if height <= self.head else None
+
+    def state_at(self, height: int) -> ChainState | None:
+        return self._whole.state_at(height) if height <= self.head else None
+
+    def __getattr__(self, name: str) -> object:
+        # What the handshake does not ask for.
+        return getattr(self._whole, name)
+
+    def shake(self, app: Application) -> int:
+        self.shaken += 1
+        return shake_hands(app, self.genesis, self).last_height  # type: ignore[arg-type]  # see __getattr__
+
+    @property
+    def length(self) -> int:
+        return self._whole.head
+
+    def request(self, height: int) -> FinalizeBlock:
+        stored = self._whole.block(height)
+        assert stored is not None
+        before = self._whole.state_at(height - 1) or ChainState.genesis(self.genesis)
+        return finalize_request(before, Block.decode(stored.raw), stored.block_id)
+
+    def execute(self, app: HostedApplication, between: Callable[[], None] = lambda: None) -> None:
+        """Execute the next block as the node does; `between` execution and commit something happens."""
+        height = self.head + 1
+        outcome = app.finalize_block(self.request(height))
+        kept = self._whole.outcome(height)
+        assert kept is not None
+        assert outcome == kept
+        between()
+        self.head = height
+        app.commit()
+
+
+EMPTY = FinalizeBlock(
+    txs=(),
+    last_commit=CommitInfo(round=0, votes=()),
+    misbehavior=(),
+    hash=b"",
+    height=1,
+    time_ns=0,
+    next_validators_hash=b"",
+    proposer_address=b"",
+)
+
+
+def wait_until_noticed(app: HostedApplication) -> None:
+    """Wait until gRPC has seen that the connection is gone."""
+    for _ in range(500):
+        if app._link.was_lost:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the end of the connection was not noticed")
