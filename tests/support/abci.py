@@ -17,7 +17,7 @@ from catenet.core.execution import finalize_request
 from catenet.node.handshake import shake_hands
 from catenet.node.worker import AppWorker
 from catenet.testing.simulator.chain_store import ChainStore
-from catenet.types.application import Application, BlockOutcome, CommitInfo, FinalizeBlock
+from catenet.types.application import Application, BlockOutcome, CommitInfo, FinalizeBlock, InitChain
 from catenet.types.ports import StoredBlock
 from support.cluster import HOST, free_ports
 
@@ -192,3 +192,13 @@ def wait_until_noticed(app: HostedApplication) -> None:
             return
         threading.Event().wait(0.01)
     raise AssertionError("the end of the connection was not noticed")
+
+
+GENESIS = InitChain(
+    time_ns=0,
+    chain_id="chain",
+    initial_height=1,
+    app_state=b"{}",
+    validators=(),
+    params=ConsensusParams(),
+)

@@ -25,7 +25,7 @@ from catenet.types.application import (
     Query,
     QueryResult,
 )
-from catenet.types.errors import CatenetError, Corrupt
+from catenet.types.errors import CatenetError, Corrupt, WrongState
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ class HostedApplication(Application):
         try:
             result = self._remote.commit()
             stands = self._remote.info().last_block_height == self._height
-        except Gone as error:
+        except (Gone, WrongState) as error:
+            # It left, or came back in between: a new life may refuse to commit what it has not executed.
             log.warning("application_left", extra={"reason": str(error)})
             result, stands = CommitResult(), False
         if not stands:

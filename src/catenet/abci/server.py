@@ -82,6 +82,10 @@ class AbciServer:
         self._committed = committed
         self._halt = halt
         self._checks = Checks(self._check_all)
+        self._began = False
+        """InitChain was called since the start."""
+        self._executed = False
+        """A block is executed and not committed."""
         self._runner = ServerRunner(
             address=address,
             handlers=[service(SERVICE, self._methods())],
@@ -146,7 +150,7 @@ class AbciServer:
         )
         return await answer
 
-    async def _must(self, what: str, call: Callable[[], bytes]) -> bytes:
+    async def _must(self, what: str, call: Callable[[], T]) -> T:
         """Make a call that must not fail: after a fault the application's state is not known any more."""
         match await self._ask(call):
             case Returned(value=value):
@@ -189,10 +193,12 @@ class AbciServer:
 
     async def _init_chain(self, request: pb.RequestInitChain, context: Context) -> bytes:
         genesis = requests.init_chain_in(request)
-        return await self._must(
-            "init_chain",
-            lambda: answers.init_chain_out(self._app.init_chain(genesis)).SerializeToString(),
-        )
+
+        def work() -> bytes:
+            self._began = True
+            return answers.init_chain_out(self._app.init_chain(genesis)).SerializeToString()
+
+        return await self._must("init_chain", work)
 
     async def _check_tx(self, request: pb.RequestCheckTx, context: Context) -> bytes:
         recheck = request.type == pb.CHECK_TX_TYPE_RECHECK
@@ -233,13 +239,31 @@ class AbciServer:
 
     async def _finalize(self, request: pb.RequestFinalizeBlock, context: Context) -> bytes:
         block = requests.finalize_in(request)
-        return await self._must(
-            f"finalize_block at height {block.height}",
-            lambda: answers.outcome_out(self._app.finalize_block(block)).SerializeToString(),
-        )
+        what = f"finalize_block at height {block.height}"
+        stands = await self._must(what, lambda: self._app.info().last_block_height)
+        # An engine goes on over our restarts without asking where we stand.
+        if stands != block.height - 1 if stands else not self._began:
+            raise WrongState(
+                f"block {block.height} does not follow: the application is at height {stands} since it was"
+                " started; start the engine again, which then gives it the blocks that it lacks"
+            )
+
+        def work() -> bytes:
+            answer = answers.outcome_out(self._app.finalize_block(block)).SerializeToString()
+            self._executed = True
+            return answer
+
+        return await self._must(what, work)
 
     async def _commit(self, request: pb.RequestCommit, context: Context) -> bytes:
+        if not self._executed:
+            raise WrongState(
+                "no block was executed since the application was started: it does not hold what is to be"
+                " committed; start the engine again, which then gives it the block again"
+            )
+
         def work() -> bytes:
+            self._executed = False
             result = self._app.commit()
             # Before the engine hears of it: it may drop blocks that the application would need again.
             self._committed()

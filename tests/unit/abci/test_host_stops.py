@@ -23,7 +23,7 @@ from catenet.types.application import (
     QueryResult,
 )
 from catenet.types.errors import Corrupt, WrongState
-from support.abci import EMPTY, Told, hosted, process, wait_until_noticed
+from support.abci import EMPTY, GENESIS, Told, hosted, process, wait_until_noticed
 from support.apps import MemoryState
 
 
@@ -108,6 +108,7 @@ class Forgetful(Application):
 
 def test_an_application_that_does_not_say_its_height_is_refused(halts: list[str]) -> None:
     with process(Forgetful) as served, hosted(served, lambda app: 1) as app:
+        app.init_chain(GENESIS)
         app.started(0, halts.append)
         app.finalize_block(EMPTY)
         with pytest.raises(Corrupt, match="says that it is at height 0 after it committed 1"):
@@ -154,6 +155,7 @@ def test_faults_end_the_server_only_where_the_state_is_at_stake() -> None:
         process_ = ProcessProposal(**{name: getattr(EMPTY, name) for name in ProcessProposal.__slots__})
         assert app.process_proposal(process_) is False
         assert served.halted == []
+        app.init_chain(GENESIS)
         with pytest.raises(WrongState, match="finalize_block at height 1 failed: RuntimeError: finalize"):
             app.finalize_block(EMPTY)
         assert served.halted == ["finalize_block at height 1 failed: RuntimeError: finalize"]
@@ -165,4 +167,5 @@ def test_an_update_of_parameters_starts_from_those_in_force() -> None:
             return BlockOutcome(results=(), app_hash=b"", param_updates=ConsensusParams(max_gas=5))
 
     with process(Updating) as served, hosted(served, params_before=lambda h: ConsensusParams()) as app:
+        app.init_chain(GENESIS)
         assert app.finalize_block(EMPTY).param_updates == ConsensusParams(max_gas=5)

@@ -13,7 +13,15 @@ from google.protobuf.message import Message
 from catenet.abci.checks import Checks
 from catenet.abci.link import SERVICE
 from catenet.abci.server import fitting
-from catenet.types.application import Application, CheckResult, CommitResult, PrepareProposal
+from catenet.types.application import (
+    Application,
+    BlockOutcome,
+    CheckResult,
+    CommitResult,
+    FinalizeBlock,
+    Info,
+    PrepareProposal,
+)
 from catenet.types.extensions import (
     ChunkOutcome,
     ChunkResult,
@@ -65,9 +73,6 @@ class Counting(Application):
 
     def prepare_proposal(self, request: PrepareProposal) -> Sequence[bytes]:
         return [b"x" * 100] * 5
-
-    def commit(self) -> CommitResult:
-        return CommitResult(retain_height=7)
 
 
 @pytest.fixture
@@ -146,9 +151,53 @@ def test_a_proposal_is_cut_to_what_a_block_has_room_for(engine: Engine) -> None:
     assert fitting([b""], 2) == [b""]
 
 
-def test_a_commit_says_which_blocks_are_still_needed(engine: Engine) -> None:
-    assert engine.ask("Commit", pb.RequestCommit(), pb.ResponseCommit).retain_height == 7
-    assert engine.served.flushes == 1
+class Kept(Counting):
+    """Says the height that it keeps over its lives."""
+
+    height = 0
+
+    def info(self) -> Info:
+        return Info(last_block_height=Kept.height)
+
+    def finalize_block(self, request: FinalizeBlock) -> BlockOutcome:
+        return BlockOutcome(results=(), app_hash=b"h")
+
+    def commit(self) -> CommitResult:
+        Kept.height += 1
+        return CommitResult(retain_height=7)
+
+
+def refusal(engine: Engine, method: str, request: Message) -> str:
+    with pytest.raises(grpc.RpcError) as found:
+        engine.send(method, request.SerializeToString())
+    assert isinstance(found.value, grpc.Call)
+    assert found.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    return found.value.details() or ""
+
+
+def test_an_engine_that_goes_on_over_a_restart_is_refused_what_does_not_follow() -> None:
+    Kept.height = 0
+    with process(Kept) as served:
+        engine = Engine(served)
+
+        def finalize(height: int) -> pb.RequestFinalizeBlock:
+            return pb.RequestFinalizeBlock(height=height)
+
+        assert "is at height 0 since it was started" in refusal(engine, "FinalizeBlock", finalize(1))
+        engine.ask("InitChain", pb.RequestInitChain(), pb.ResponseInitChain)
+        assert "no block was executed" in refusal(engine, "Commit", pb.RequestCommit())
+        engine.ask("FinalizeBlock", finalize(1), pb.ResponseFinalizeBlock)
+        assert engine.ask("Commit", pb.RequestCommit(), pb.ResponseCommit).retain_height == 7
+        assert served.flushes == 1
+        engine.ask("FinalizeBlock", finalize(2), pb.ResponseFinalizeBlock)
+        served.restart()
+        assert "no block was executed" in refusal(engine, "Commit", pb.RequestCommit())
+        for height in (1, 3):
+            said = refusal(engine, "FinalizeBlock", finalize(height))
+            assert f"block {height} does not follow: the application is at height 1" in said
+        engine.ask("FinalizeBlock", finalize(2), pb.ResponseFinalizeBlock)
+        assert served.halted == [], "the application itself is in order"
+        engine.close()
 
 
 def test_an_application_without_extensions_and_snapshots_has_empty_ones(engine: Engine) -> None:
