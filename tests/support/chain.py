@@ -9,7 +9,7 @@ from catenet.chain.commit import ABSENT, EMPTY_COMMIT, NIL, BlockID, Commit, Com
 from catenet.chain.evidence import DuplicateVoteEvidence, list_hash
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.keys import PrivateKey, PublicKey
-from catenet.chain.light import LightBlock
+from catenet.chain.light_block import LightBlock
 from catenet.chain.state import ChainState, advance, block_time, make_header
 from catenet.chain.vote import Vote, VoteType
 
