@@ -1,10 +1,14 @@
 """Chains for light clients, and who answers a walk's questions."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 from catenet.chain.light_block import LightBlock
-from support.chain import LocalChain, make_genesis, make_keys
+from catenet.chain.validators import ValidatorSet
+from catenet.types.application import BlockOutcome
+from catenet.types.ports import StoredBlock, TxLocation
+from support.api import Ledger, result_of, tx_id
+from support.chain import Decided, LocalChain, make_genesis, make_keys
 
 R = TypeVar("R")
 
@@ -30,3 +34,34 @@ def drive(walk: Generator[int, LightBlock, R], chain: LocalChain) -> tuple[R, li
             height = walk.send(chain.decided[height - 1].light)
     except StopIteration as done:
         return done.value, asked
+
+
+class SignedLedger(Ledger):
+    """Final blocks in memory whose commits are signed: those of a `LocalChain`."""
+
+    def __init__(self, chain: LocalChain) -> None:
+        super().__init__()
+        self.chain = chain
+        for decided in chain.decided:
+            self._keep(decided)
+
+    def commit(self, txs: Sequence[bytes]) -> StoredBlock:
+        """Decide a block of the transactions."""
+        results = [(one.code, one.data, one.gas_wanted, one.gas_used) for one in map(result_of, txs)]
+        return self._keep(self.chain.add(self.chain.build(txs), results=results))
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        return self.chain.decided[height - 1].light.validators if 0 < height <= self.head else None
+
+    def _keep(self, decided: Decided) -> StoredBlock:
+        height = decided.block.header.height
+        for index, tx in enumerate(decided.block.txs):
+            self._locations[tx_id(tx)] = TxLocation(
+                height=height, index=index, code=result_of(tx).code, time_ns=decided.light.time_ns
+            )
+        self._outcomes[height] = BlockOutcome(
+            results=tuple(map(result_of, decided.block.txs)), app_hash=decided.block.header.app_hash
+        )
+        stored = StoredBlock(height=height, block_id=decided.block_id, raw=decided.raw, commit=decided.commit)
+        self._add(stored)
+        return stored

@@ -73,6 +73,10 @@ class _Signed:
         return template.at(entry.time_ns)
 
 
+NO_EXPIRY = Terms(trusting_period_ns=1 << 63)
+"""For what must hold later, too (receipts). What that asks of validators: docs/reference/receipts.md."""
+
+
 def _check_shape(valset: ValidatorSet, block_id: BlockID, height: int, commit: Commit) -> None:
     if commit.height != height or height < 1:
         raise InvalidCommit(f"the commit is of height {commit.height}, not {height}")
