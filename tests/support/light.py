@@ -1,13 +1,19 @@
-"""Chains for light clients, and who answers a walk's questions."""
+"""Chains for light clients, and who answers a walk's questions.
 
+`python -m support.light GENESIS` serves one over gRPC and writes its genesis.
+"""
+
+import asyncio
+import sys
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from catenet.chain.light_block import LightBlock
 from catenet.chain.validators import ValidatorSet
 from catenet.types.application import BlockOutcome
 from catenet.types.ports import StoredBlock, TxLocation
-from support.api import Ledger, result_of, tx_id
+from support.api import Ledger, MemoryNode, input_ended, result_of, serving, tx_id
 from support.chain import Decided, LocalChain, make_genesis, make_keys
 
 R = TypeVar("R")
@@ -65,3 +71,23 @@ class SignedLedger(Ledger):
         stored = StoredBlock(height=height, block_id=decided.block_id, raw=decided.raw, commit=decided.commit)
         self._add(stored)
         return stored
+
+
+async def serve_until_eof(ledger: SignedLedger) -> None:
+    """Serve a node in a process of its own; print its address; stop when stdin ends."""
+    async with serving(MemoryNode(ledger=ledger)) as server:
+        print(server.addresses[0], flush=True)
+        await asyncio.to_thread(input_ended)
+
+
+if __name__ == "__main__":
+    CHAIN = changing_chain(heights=4, change_at=2)
+    Path(sys.argv[1]).write_text(CHAIN.genesis.to_json())
+
+    async def main() -> None:
+        ledger = SignedLedger(CHAIN)
+        ledger.commit([b"name=Wei", b"name=Ada"])
+        ledger.commit([b"city=Basel"])
+        await serve_until_eof(ledger)
+
+    asyncio.run(main())

@@ -4,7 +4,7 @@ A walk yields the height that it needs and is sent that height's light block; it
 verified, in the order of verification. Whoever drives it does the fetching.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
 from catenet.chain.header import Header
@@ -58,6 +58,30 @@ def backwards(trusted: Header, target: LightBlock) -> Walk:
     if not verified:
         raise InvalidCommit(f"height {target.height} is not below {trusted.height}")
     return tuple(verified)
+
+
+def shortened(
+    trusted: Trusted, blocks: Sequence[LightBlock], verify: Verify, *, terms: Terms, now_ns: int
+) -> tuple[LightBlock, ...]:
+    """Leave out of verified headers, which lead from a trusted one to the last, those that need not be there.
+
+    Raises `InvalidCommit` when they do not lead there.
+    """
+    kept: list[LightBlock] = []
+    left = list(blocks)
+    while left:
+        for place in range(len(left) - 1, -1, -1):
+            try:
+                verify_header(trusted, left[place], verify, terms=terms, now_ns=now_ns)
+            except NotTrusted:
+                if place == 0:
+                    raise
+            else:
+                trusted = left[place]
+                kept.append(trusted)
+                del left[: place + 1]
+                break
+    return tuple(kept)
 
 
 def _ask(height: int) -> Generator[int, LightBlock, LightBlock]:

@@ -9,9 +9,9 @@ import pytest
 
 from catenet.chain.header import Header
 from catenet.chain.keys import PublicKey
-from catenet.chain.light import Expired, InvalidCommit, Terms, check_decided
+from catenet.chain.light import Expired, InvalidCommit, NotTrusted, Terms, check_decided
 from catenet.chain.light_block import GenesisTrust, LightBlock
-from catenet.chain.light_walk import Walk, backwards, sequential, skipping
+from catenet.chain.light_walk import Walk, backwards, sequential, shortened, skipping
 from support.chain import LocalChain, make_chain, make_genesis, make_keys
 from support.light import changing_chain, drive
 
@@ -54,6 +54,18 @@ def test_skipping_halves_its_way_to_where_the_validators_changed() -> None:
     for low, high in pairwise([1, *verified]):
         same = light(low, chain).header.validators_hash == light(high, chain).header.validators_hash
         assert same or high == low + 1
+
+
+def test_a_path_is_shortened_to_what_it_takes() -> None:
+    chain = changing_chain(heights=12, change_at=4)
+    now_ns = light(12, chain).time_ns + 10**9
+    trust = GenesisTrust.of(chain.genesis)
+    every = [light(height, chain) for height in range(1, 13)]
+    short = shortened(trust, every, PublicKey.verify, terms=TERMS, now_ns=now_ns)
+    # The last that the old validators signed, the first of the new ones, and the end.
+    assert [block.height for block in short] == [5, 6, 12]
+    with pytest.raises(NotTrusted):
+        shortened(trust, every[8:], PublicKey.verify, terms=TERMS, now_ns=now_ns)
 
 
 def test_more_trust_asked_for_is_more_headers() -> None:
