@@ -76,7 +76,7 @@ SECOND_NS = 10**9
     "--interval", "interval_s", type=Duration(), default="1s", show_default=True, help="Look for new blocks."
 )
 @click.option(
-    "--timeout", "timeout_s", type=Duration(), default="10s", show_default=True, help="Of one call to a node."
+    "--timeout", "timeout_s", type=Duration(), default="3s", show_default=True, help="Of one call to a node."
 )
 @click.option(
     "--tls-ca",
@@ -102,7 +102,7 @@ def light(
     tls_ca: Path | None,
     once: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Follow CHAIN-ID as a light client: each new header is verified and compared with the witnesses.
 
     Writes a line for each, and serves verified answers as JSON-RPC. What is trusted is kept in a folder: a
@@ -137,7 +137,7 @@ def light(
         finally:
             await client.close()
 
-    raise SystemExit(asyncio.run(work()))
+    return asyncio.run(work())
 
 
 async def _begin(client: "LightClient", root: tuple[int, bytes] | None, genesis: Path | None) -> None:

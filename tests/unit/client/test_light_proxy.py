@@ -200,7 +200,7 @@ def test_a_block_is_checked_part_by_part(tmp_path: Path) -> None:
             assert lie[2] in text
 
     with rpc_server(answers) as url:
-        drive(tmp_path, body, RpcProvider(url))
+        drive(tmp_path, body, RpcProvider(url, timeout_s=5))
 
 
 def test_transactions_are_passed_on(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_transactions_are_passed_on(tmp_path: Path) -> None:
             assert (await http.get(uri)).json()["result"]["tx"] == "YT0x"
 
     with rpc_server(node_answers) as url:
-        drive(tmp_path, body, RpcProvider(url))
+        drive(tmp_path, body, RpcProvider(url, timeout_s=5))
 
 
 def test_a_primary_that_is_gone_is_an_error_of_the_answer(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_errors_are_told_apart_by_their_texts() -> None:
 
 def test_the_real_chain_is_followed(tmp_path: Path) -> None:
     async def work(node: RpcProvider) -> None:
-        witness = RpcProvider(node.name)
+        witness = RpcProvider(node.name, timeout_s=5)
         client = LightClient(
             GENESIS.chain_id,
             node,

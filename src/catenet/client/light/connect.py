@@ -11,7 +11,8 @@ from catenet.types.errors import InvalidInput
 if TYPE_CHECKING:
     from catenet.client.light.json_rpc import RpcProvider
 
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 3.0
+"""Of one call, repetitions included: there are other nodes to ask."""
 
 
 def connect(url: str, *, tls_ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> Provider:

@@ -23,7 +23,6 @@ from catenet.types.ids import TxId
 ANSWER_BYTES_MAX: Final = 64 << 20
 PAGE: Final = 100
 VALIDATORS_MAX: Final = 10_000
-TIMEOUT_S: Final = 10.0
 
 NO_METHOD, BAD_PARAMS = -32601, -32602
 
@@ -31,7 +30,7 @@ NO_METHOD, BAD_PARAMS = -32601, -32602
 class RpcProvider:
     """A node at an `http://` or `https://` address."""
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, timeout_s: float) -> None:
         """Connecting happens with the first call. Raises `InvalidInput` for what is no address."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
