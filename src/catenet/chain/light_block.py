@@ -74,7 +74,7 @@ class LightBlock:
     def encode(self) -> bytes:
         """Return the canonical bytes of `LightBlock`: the signed header, then the validator set."""
         signed = message_field(1, self.header.encode()) + message_field(2, self.commit.encode())
-        return message_field(1, signed) + message_field(2, self.validators.encode())
+        return message_field(1, signed) + message_field(2, self.validators.encode_bare())
 
     @classmethod
     def decode(cls, data: bytes) -> "LightBlock":
@@ -84,7 +84,7 @@ class LightBlock:
         block = cls(
             header=Header.decode(signed.message(1)),
             commit=Commit.decode(signed.message(2)),
-            validators=ValidatorSet.decode(message.message(2)),
+            validators=ValidatorSet.decode_bare(message.message(2)),
         )
         require_canonical(data, block.encode())
         return block

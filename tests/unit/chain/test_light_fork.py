@@ -1,6 +1,7 @@
 """Two histories that both verify: where they part, the evidence, and who signed what. Signatures are real."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -170,3 +171,36 @@ def test_evidence_has_canonical_bytes_and_a_name() -> None:
     assert evidence.hash() != replace(evidence, common_height=3).hash()
     with pytest.raises(ValueError, match="truncated"):
         LightClientAttackEvidence.decode(data[:-1])
+
+
+@pytest.mark.parametrize(
+    ("forged", "height", "digest", "name"),
+    [
+        (
+            equivocating(),
+            FORK_AT,
+            "76c56b459b28e547b48fe53bd7000fc69f1a89af6ca62964ad0936fe7e3b5c03",
+            "0125a23e684c8c46cf983f260285e647b204c4fd6012bf019dd8ad985293adaf",
+        ),
+        (
+            equivocating(round=1),
+            9,
+            "65cd499d2371dd7a6cc8a2bda9e76989ecc5c200db3fb340f9c32e2f4b65377a",
+            "9454d716180bc06f69257cbde00179238564ec6a23da73f3ea5cd4bdf3b05714",
+        ),
+        (
+            lunatic(),
+            9,
+            "4df9532658c390b6344218f5571ea45e9b9d1330c3e1834d0c3b5557c3cd5d44",
+            "451f77b016abdea5389d04b2fcc33b1ae505a50ebc7f92b1a9f9972af79871fa",
+        ),
+    ],
+    ids=["equivocation", "amnesia", "lunatic"],
+)
+def test_evidence_is_that_of_the_reference_library(
+    forged: LocalChain, height: int, digest: str, name: str
+) -> None:
+    # Computed by CometBFT v0.38.26 from what it read: sha256(ev.Bytes()) and ev.Hash(). Its ValidateBasic and
+    # VerifyLightClientAttack take all three.
+    evidence = examined(forged, TRUE, height=height).against_ours()
+    assert (sha256(evidence.encode()).hexdigest(), evidence.hash().hex()) == (digest, name)
