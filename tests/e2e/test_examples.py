@@ -16,10 +16,12 @@ from support.repository import ROOT
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 EXAMPLES = {"01-counter": "counter:Counter", "02-testing-an-application": "accounts:Accounts"}
+PROGRAMS = {"03-verify-without-trust"}
+"""Examples without an application: tests/unit/cli/test_receipt_commands.py runs them."""
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()} == set(EXAMPLES)
+    assert {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()} == {*EXAMPLES, *PROGRAMS}
 
 
 def test_the_counter_counts_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,15 +16,15 @@ from catenet.chain.validators import ValidatorSet
 from catenet.types.application import BlockOutcome
 from catenet.types.ports import StoredBlock, TxLocation
 from support.api import Ledger, MemoryNode, input_ended, result_of, serving, tx_id
-from support.chain import Decided, LocalChain, make_genesis, make_keys
+from support.chain import GENESIS_TIME_NS, SECOND_NS, Decided, LocalChain, make_genesis, make_keys
 
 R = TypeVar("R")
 
 
-def changing_chain(*, heights: int, change_at: int) -> LocalChain:
+def changing_chain(*, heights: int, change_at: int, time_ns: int = GENESIS_TIME_NS) -> LocalChain:
     """Return a chain whose four validators are all replaced by the block of one height: from two later on."""
     old, new = make_keys(4), make_keys(4, first=50)
-    chain = LocalChain([*old, *new], make_genesis(old))
+    chain = LocalChain([*old, *new], replace(make_genesis(old), genesis_time_ns=time_ns))
     chain.grow(change_at - 1)
     updates = [(key.public, 0) for key in old] + [(key.public, 10) for key in new]
     chain.add(chain.build([b"all change"]), validator_updates=updates)
@@ -81,7 +83,7 @@ async def serve_until_eof(ledger: SignedLedger) -> None:
 
 
 if __name__ == "__main__":
-    CHAIN = changing_chain(heights=4, change_at=2)
+    CHAIN = changing_chain(heights=4, change_at=2, time_ns=time.time_ns() - 60 * SECOND_NS)
     Path(sys.argv[1]).write_text(CHAIN.genesis.to_json())
 
     async def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import TESTS, Terminal
+from support.repository import ROOT
 
 pytestmark = pytest.mark.slow
 TX = sha256(b"name=Ada").hexdigest()
@@ -86,8 +87,7 @@ def test_a_receipt_of_what_is_not_there_is_refused(catenet: Terminal, home: Path
 
 def light(node: str, folder: Path) -> tuple[object, ...]:
     url = f"grpc://{node}"
-    common = ("light", CHAIN_ID, "--primary", url, "--witness", url, "--dir", folder, "--once", "--json")
-    return (*common, "--trusting-period", "200000h")
+    return ("light", CHAIN_ID, "--primary", url, "--witness", url, "--dir", folder, "--once", "--json")
 
 
 def test_a_chain_is_followed_from_its_genesis(catenet: Terminal, home: Path, node: str) -> None:
@@ -101,6 +101,9 @@ def test_a_chain_is_followed_from_its_genesis(catenet: Terminal, home: Path, nod
     hash_ = found["hash"]
     again = light(node, home / "second")
     assert catenet(*again, "--trusted-height", 6, "--trusted-hash", hash_, "--sequential") == 0
+    period = ("--trusting-period", "1s")
+    assert catenet(*light(node, home / "fourth"), "--genesis", home / "genesis.json", *period) == 4
+    assert "has expired" in catenet.err
     assert catenet(*light(node, home / "third"), "--trusted-height", 5, "--trusted-hash", hash_) == 4
     assert "check the trusted hash" in catenet.err
 
@@ -123,3 +126,12 @@ def test_what_makes_no_sense_is_code_2(
     command = ("light", CHAIN_ID, "--primary", "grpc://127.0.0.1:1", "--dir", tmp_path)
     assert catenet(*command, *arguments) == 2
     assert reason in catenet.err
+
+
+def test_the_example_proves_a_transaction(home: Path, node: str) -> None:
+    example = ROOT / "examples" / "03-verify-without-trust" / "prove.py"
+    url = f"grpc://{node}"
+    command = [sys.executable, str(example), TX, str(home / "genesis.json"), url, url]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "b'name=Ada' is in block 5 at index 1; its code is 0\n"
