@@ -163,6 +163,14 @@ def test_a_witness_that_cannot_bear_its_claim_out_is_refused(
         drive(examine(trace, target, PublicKey.verify, terms=TERMS, now_ns=now), source)
 
 
+def test_a_witness_that_sends_another_height_is_refused() -> None:
+    trace = (light(TRUE, 2), light(TRUE, 5), light(TRUE, 9))
+    found = examine(trace, light(lunatic(), 9), PublicKey.verify, terms=TERMS, now_ns=now_ns(TRUE))
+    assert next(found) == 2
+    with pytest.raises(InvalidCommit, match="a header of height 3 came instead of 2"):
+        found.send(light(TRUE, 3))
+
+
 def test_evidence_has_canonical_bytes_and_a_name() -> None:
     evidence = examined(lunatic(), TRUE).against_ours()
     data = evidence.encode()

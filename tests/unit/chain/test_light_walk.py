@@ -9,7 +9,7 @@ import pytest
 
 from catenet.chain.header import Header
 from catenet.chain.keys import PublicKey
-from catenet.chain.light import Expired, InvalidCommit, NotTrusted, Terms, check_decided
+from catenet.chain.light import Expired, InvalidCommit, NotTrusted, Terms, check_decided, verify_backwards
 from catenet.chain.light_block import GenesisTrust, LightBlock
 from catenet.chain.light_walk import Walk, backwards, sequential, shortened, skipping
 from support.chain import LocalChain, make_chain, make_genesis, make_keys
@@ -98,6 +98,14 @@ def test_backwards_needs_no_signature_but_every_hash() -> None:
     other.add(other.build([b"another transaction"]))
     with pytest.raises(InvalidCommit, match="header 5 is not the one that header 6 names"):
         drive(backwards(light(6).header, light(5, other)), CHAIN)
+
+
+def test_a_header_below_is_the_very_one_and_older() -> None:
+    with pytest.raises(InvalidCommit, match="height 3 is not the one below 9"):
+        verify_backwards(light(9).header, light(3))
+    newer = replace(light(5).header, last_block_id=light(4).commit.block_id, time_ns=light(4).time_ns)
+    with pytest.raises(InvalidCommit, match="is not before"):
+        verify_backwards(newer, light(4))
 
 
 @pytest.mark.parametrize("walk", [sequential, backwards])

@@ -26,7 +26,15 @@ from catenet.client.light.provider import GrpcProvider
 from catenet.client.light.receipts import fetch_receipt
 from catenet.client.light.session import LightClient
 from catenet.client.light.store import TrustedStore
-from catenet.types.errors import CatenetError, InvalidInput, NotFound, NotVerified, PastTip, Unavailable
+from catenet.types.errors import (
+    CatenetError,
+    InvalidInput,
+    NotFound,
+    NotVerified,
+    PastTip,
+    Unavailable,
+    WrongState,
+)
 from support.chain import make_chain
 from support.light_nodes import Answers, rpc_server
 from support.rpc_json import load_vectors
@@ -339,7 +347,7 @@ def test_terms_are_of_the_caller(tmp_path: Path) -> None:
     async def work(node: RpcProvider) -> None:
         store = TrustedStore(tmp_path, GENESIS.chain_id)
         client = LightClient(GENESIS.chain_id, node, [], store, terms, clock_ns=lambda: REAL_NOW_NS)
-        with pytest.raises(NotVerified, match="has expired"):
+        with pytest.raises(WrongState, match="older than the trusting period"):
             await client.begin_at_genesis(GENESIS)
 
     ask(real, work)

@@ -137,6 +137,11 @@ class LightClient:
         try:
             trust = GenesisTrust.of(genesis)
             verify_adjacent(trust, block, self._verify, terms=self._terms, now_ns=self._clock_ns())
+        except Expired:
+            raise WrongState(
+                "the genesis is older than the trusting period; name a newer height and its hash, from"
+                " somebody that you trust"
+            ) from None
         except ValueError as fault:
             raise NotVerified(f"{self._primary.name}: header {block.height}: {fault}") from None
         return await self._trust(block)
@@ -217,7 +222,7 @@ class LightClient:
                 )
             if said.says is Says.RUBBISH:
                 await self._drop(said.witness, said.reason)
-        self.store.save(block)
+        await asyncio.to_thread(self.store.save, block)
         return block
 
     async def _retried(self, height: int) -> LightBlock:
@@ -256,7 +261,7 @@ class LightClient:
         else:
             steps = self._forward(trusted, target, self._verify, terms=self._terms, now_ns=now_ns)
             await self._compare((trusted, *await self._walk(steps)), now_ns)
-        self.store.save(target)
+        await asyncio.to_thread(self.store.save, target)
         return target
 
     async def _walk(self, steps: Walk) -> tuple[LightBlock, ...]:
