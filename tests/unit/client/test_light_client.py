@@ -13,7 +13,7 @@ from catenet.chain.light import Terms
 from catenet.chain.light_block import LightBlock
 from catenet.chain.receipt import Outcome
 from catenet.client.light.provider import TxAnswer
-from catenet.types.errors import Forked, NotFound, NotVerified, PastTip, Unavailable, WrongState
+from catenet.types.errors import Forked, InvalidInput, NotFound, NotVerified, PastTip, Unavailable, WrongState
 from support.api import FAILING
 from support.chain import SECOND_NS, LocalChain, make_chain, make_genesis, make_keys
 from support.light_nodes import ChainNode, Watch, with_txs
@@ -77,6 +77,52 @@ def test_what_is_trusted_survives_a_restart(tmp_path: Path) -> None:
         assert await second.client.begin(3, light(3).hash()) == light(3)
         with pytest.raises(NotVerified, match=r"header 3 is .* not 6161"):
             await second.client.begin(3, b"a" * 32)
+
+    run(body())
+
+
+def test_a_new_start_must_agree_with_what_is_trusted_already(tmp_path: Path) -> None:
+    async def body() -> None:
+        first = watch(tmp_path, honest(), honest("witness")).client
+        await first.begin(3, light(3).hash())
+        again = watch(tmp_path, honest(), honest("witness"))
+        for height in (1, 9):
+            assert await again.client.begin(height, light(height).hash()) == light(height)
+        with pytest.raises(NotVerified, match=r"header 9 is .* at .* and what follows from it, not 6161"):
+            await again.client.begin(9, b"a" * 32)
+        # Too old a store leads nowhere: trust begins anew.
+        terms = Terms(trusting_period_ns=5 * SECOND_NS)
+        late_ns = light(9).time_ns + 6 * SECOND_NS
+        late = Watch(tmp_path, honest(), honest("witness"), terms=terms, now_ns=late_ns)
+        assert await late.client.begin(12, light(12).hash()) == light(12)
+        assert len(late.client.store) == 1
+        assert "is too old to trust" in late.told[0]
+
+    run(body())
+
+
+def test_a_folder_began_with_one_genesis(tmp_path: Path) -> None:
+    async def body() -> None:
+        await watch(tmp_path, honest(), honest("witness")).client.begin_at_genesis(CHAIN.genesis)
+        with pytest.raises(InvalidInput, match="began with another genesis; name another folder"):
+            await watch(tmp_path, honest()).client.begin_at_genesis(make_genesis(make_keys(3)))
+
+    run(body())
+
+
+def test_a_witness_that_contradicts_itself_about_its_height_holds_nothing_up(tmp_path: Path) -> None:
+    async def body() -> None:
+        odd, good = honest("odd"), honest("good")
+
+        async def ahead(height: int = 0) -> LightBlock:
+            if height == HEAD:
+                raise PastTip("not yet")
+            return light(height or HEAD)
+
+        watching = watch(tmp_path, honest("primary"), odd, good)
+        await watching.client.begin(3, light(3).hash())
+        odd.light_block = ahead  # type: ignore[method-assign]  # its newest height is one that it does not have
+        assert await watching.client.update() == light(HEAD)
 
     run(body())
 

@@ -103,9 +103,9 @@ async def _at_or_later(witness: Provider, block: LightBlock, lag_s: float) -> Li
             newest = await witness.light_block()
         if newest.height < block.height and newest.time_ns >= block.time_ns:
             return newest
-        if newest.height < block.height and now() >= deadline:
+        if now() >= deadline:
             return None
-        if newest.height < block.height:
+        if newest.height != block.height:
             await asyncio.sleep(POLL_S)
 
 

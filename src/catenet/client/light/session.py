@@ -120,17 +120,27 @@ class LightClient:
     async def begin(self, height: int, block_hash: bytes) -> LightBlock:
         """Trust the header of a height that has this hash, unless it is trusted already.
 
-        Raises `NotVerified` when a node shows another one.
+        Raises `NotVerified` when a node shows another one, or when what is trusted already leads to another.
         """
-        if (known := self.store.at(height)) is not None:
-            self._require_hash(known, block_hash, str(self.store.folder))
-            return known
+        if self.store.newest() is not None:
+            try:
+                known = await self.at(height)
+            except WrongState:
+                self._tell(f"what {self.store.folder} holds is too old to trust: it is forgotten")
+                self.store.clear()
+            else:
+                self._require_hash(known, block_hash, f"{self.store.folder} and what follows from it")
+                return known
         block = await self._first(height)
         self._require_hash(block, block_hash, self._primary.name)
         return await self._trust(block)
 
     async def begin_at_genesis(self, genesis: Genesis) -> LightBlock:
-        """Trust the first header, signed by a genesis's validators, unless something is trusted already."""
+        """Trust the first header, signed by a genesis's validators, unless something is trusted already.
+
+        Raises `InvalidInput` when that began with another genesis.
+        """
+        self.store.require_genesis(genesis.hash())
         if (known := self.store.newest()) is not None:
             return known
         block = await self._first(genesis.initial_height)

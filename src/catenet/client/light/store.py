@@ -1,7 +1,8 @@
 """Verified light blocks on disk: one file a height, whole or not there, whatever happens meanwhile.
 
 file := sha256 of the rest | canonical bytes of `LightBlock`        name: the height in 19 digits
-The file `chain` holds the chain's name. What is damaged is `Corrupt`: trust is not guessed.
+The file `chain` holds the chain's name, `genesis` a digest of the genesis where trust began with one. What is
+damaged is `Corrupt`: trust is not guessed.
 """
 
 import os
@@ -60,6 +61,22 @@ class TrustedStore:
             height = min(self._blocks)
             self._path(height).unlink(missing_ok=True)
             del self._blocks[height]
+
+    def clear(self) -> None:
+        """Forget everything. Raises OSError."""
+        for height in sorted(self._blocks):
+            self._path(height).unlink(missing_ok=True)
+        self._blocks.clear()
+        (self.folder / "genesis").unlink(missing_ok=True)
+
+    def require_genesis(self, digest: bytes) -> None:
+        """Note the genesis that trust begins with; raises `InvalidInput` when it began with another one."""
+        path = self.folder / "genesis"
+        if not path.exists():
+            if not self._blocks:
+                self._write(path, digest.hex().encode())
+        elif path.read_bytes() != digest.hex().encode():
+            raise InvalidInput(f"what {self.folder} holds began with another genesis; name another folder")
 
     def _path(self, height: int) -> Path:
         return self.folder / f"{height:019d}{SUFFIX}"
