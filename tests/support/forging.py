@@ -18,7 +18,7 @@ from catenet.chain.results import result_bytes
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote, VoteType
 from support.chain import SECOND_NS, LocalChain, make_genesis, make_keys
-from support.light import drive
+from support.light_chains import drive
 
 Keys = Mapping[bytes, PrivateKey]
 

@@ -20,7 +20,7 @@ from catenet.chain.results import result_bytes
 from catenet.wire.v1 import query_pb2 as pb
 from support.api import FAILING, Ledger, MemoryNode, serving, tx_id
 from support.chain import make_chain
-from support.light import SignedLedger
+from support.light_chains import SignedLedger
 
 A = TypeVar("A", bound=Message)
 

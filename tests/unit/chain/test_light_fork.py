@@ -13,7 +13,7 @@ from catenet.chain.light_fork import Fork, examine
 from catenet.chain.light_walk import skipping
 from support.chain import SECOND_NS, LocalChain, make_chain, make_genesis, make_keys
 from support.forging import keyring, signed
-from support.light import drive
+from support.light_chains import drive
 
 TERMS = Terms(trusting_period_ns=10**15)
 KEYS = make_keys(4)

@@ -13,7 +13,7 @@ from catenet.chain.light import Expired, InvalidCommit, NotTrusted, Terms, check
 from catenet.chain.light_block import GenesisTrust, LightBlock
 from catenet.chain.light_walk import Walk, backwards, sequential, shortened, skipping
 from support.chain import LocalChain, make_chain, make_genesis, make_keys
-from support.light import changing_chain, drive
+from support.light_chains import changing_chain, drive
 
 TERMS = Terms(trusting_period_ns=10**15)
 CHAIN = make_chain(4, heights=9)

@@ -26,7 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def node(home: Path) -> Iterator[str]:
     """A node with a signed chain of six blocks; its genesis is in `home`."""
-    command = [sys.executable, "-m", "support.light", str(home / "genesis.json")]
+    command = [sys.executable, "-m", "support.light_chains", str(home / "genesis.json")]
     with subprocess.Popen(
         command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:

@@ -1,6 +1,6 @@
 """Chains for light clients, and who answers a walk's questions.
 
-`python -m support.light GENESIS` serves one over gRPC and writes its genesis.
+`python -m support.light_chains GENESIS` serves one over gRPC and writes its genesis.
 """
 
 import asyncio
