@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -14,6 +15,7 @@ from catenet.chain.light_block import LightBlock
 from catenet.chain.merkle import prove
 from catenet.chain.receipt import Outcome
 from catenet.chain.results import result_bytes
+from catenet.client.light import shapes
 from catenet.client.light.provider import Provider, TxAnswer
 from catenet.client.light.session import LightClient
 from catenet.client.light.store import TrustedStore
@@ -126,6 +128,34 @@ class Watch:
 
 Answers = Callable[[str, Mapping[str, object]], object]
 """(method, params) -> the result, or bytes that are sent as they are; `LookupError` is an error's text."""
+
+
+def chain_answers(chain: LocalChain) -> Answers:
+    """Answer about a chain as a node with JSON-RPC does."""
+
+    def answers(method: str, params: Mapping[str, object]) -> object:
+        if method.startswith("broadcast"):
+            return {"method": method, **params}
+        decided = chain.decided[int(str(params.get("height", len(chain.decided)))) - 1]
+        block = decided.light
+        match method:
+            case "commit":
+                header, commit = shapes.header_json(block.header), shapes.commit_json(block.commit)
+                return {"signed_header": {"header": header, "commit": commit}, "canonical": True}
+            case "validators":
+                members = [shapes.validator_json(one) for one in block.validators.validators]
+                return {"validators": members, "total": str(len(members))}
+            case _:
+                return {
+                    "block": {
+                        "header": shapes.header_json(block.header),
+                        "data": {"txs": [b64encode(tx).decode() for tx in decided.block.txs]},
+                        "evidence": {"evidence": []},
+                        "last_commit": shapes.commit_json(decided.block.last_commit),
+                    }
+                }
+
+    return answers
 
 
 @contextmanager

@@ -175,12 +175,16 @@ async def _follow(client: "LightClient", host: str, port: int, interval_s: float
     server.capture_signals = nullcontext  # type: ignore[assignment]  # they are taken above
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
-        following = tasks.create_task(_update_for_ever(client, interval_s, as_json))
-        say(f"  verified answers at http://{host}:{port}")
-        await end.wait()
-        following.cancel()
-        server.should_exit = True
-        await serving
+        try:
+            async with asyncio.TaskGroup() as work:
+                following = work.create_task(_update_for_ever(client, interval_s, as_json))
+                say(f"  verified answers at http://{host}:{port}")
+                await end.wait()
+                following.cancel()
+        finally:
+            # Also after a fault: a server that is cancelled leaves its socket open.
+            server.should_exit = True
+            await serving
     return codes[0]
 
 

@@ -15,7 +15,7 @@ from catenet.client.light.json_rpc import RpcProvider
 from catenet.client.light.proxy import app
 from catenet.types.errors import Unavailable
 from support.chain import SECOND_NS, make_chain
-from support.light_nodes import ChainNode, Watch, rpc_server, with_txs
+from support.light_nodes import ChainNode, Watch, chain_answers, rpc_server, with_txs
 from support.rpc_json import load_vectors
 
 CHAIN = make_chain(4, heights=3)
@@ -147,29 +147,7 @@ def test_bad_requests_are_answered(tmp_path: Path) -> None:
     drive(tmp_path, body)
 
 
-def node_answers(method: str, params: Mapping[str, object]) -> object:
-    """Answer about CHAIN as a node with JSON-RPC does."""
-    if method.startswith("broadcast"):
-        return {"method": method, "tx": params["tx"]}
-    height = int(str(params.get("height", HEAD)))
-    decided = CHAIN.decided[height - 1]
-    block = decided.light
-    match method:
-        case "commit":
-            header, commit = shapes.header_json(block.header), shapes.commit_json(block.commit)
-            return {"signed_header": {"header": header, "commit": commit}, "canonical": True}
-        case "validators":
-            members = [shapes.validator_json(one) for one in block.validators.validators]
-            return {"validators": members, "total": str(len(members))}
-        case _:
-            return {
-                "block": {
-                    "header": shapes.header_json(block.header),
-                    "data": {"txs": [b64encode(tx).decode() for tx in decided.block.txs]},
-                    "evidence": {"evidence": []},
-                    "last_commit": shapes.commit_json(decided.block.last_commit),
-                }
-            }
+node_answers = chain_answers(CHAIN)
 
 
 def test_a_block_is_checked_part_by_part(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def _at_or_later(witness: Provider, block: LightBlock, lag_s: float) -> Li
         if now() >= deadline:
             return None
         if newest.height != block.height:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(min(POLL_S, lag_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
