@@ -21,10 +21,12 @@ EXAMPLES = {
     # Run by tests/interop/test_one_application.py.
     "03-under-cometbft": "transfers:Transfers",
 }
+PROGRAMS = {"04-verify-without-trust"}
+"""Examples without an application: tests/unit/cli/test_receipt_commands.py runs them."""
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()} == set(EXAMPLES)
+    assert {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()} == {*EXAMPLES, *PROGRAMS}
 
 
 def test_the_counter_counts_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

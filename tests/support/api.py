@@ -16,6 +16,7 @@ from catenet.api.server import Listener, PublicServer
 from catenet.chain.block import block_id, data_hash, encode_block, encode_txs
 from catenet.chain.commit import ABSENT, EMPTY_COMMIT, NIL, BlockID, Commit, CommitSig, Flag
 from catenet.chain.header import Header
+from catenet.chain.validators import ValidatorSet
 from catenet.types.application import BlockOutcome, QueryResult, TxResult
 from catenet.types.effects import TxRefusal
 from catenet.types.errors import Unavailable
@@ -66,6 +67,9 @@ class Ledger:
     def outcome(self, height: int) -> BlockOutcome | None:
         return self._outcomes.get(height)
 
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        return None
+
     def commit(self, txs: Sequence[bytes]) -> StoredBlock:
         """Make a block of the transactions that are new."""
         fresh = [tx for tx in dict.fromkeys(txs) if tx_id(tx) not in self._locations]
@@ -96,11 +100,14 @@ class Ledger:
                 height=height, index=index, code=result_of(tx).code, time_ns=header.time_ns
             )
         self._outcomes[height] = BlockOutcome(results=tuple(map(result_of, fresh)), app_hash=header.app_hash)
-        self._heights[stored.block_id.hash] = height
+        self._add(stored)
+        return stored
+
+    def _add(self, stored: StoredBlock) -> None:
+        self._heights[stored.block_id.hash] = stored.height
         self._blocks.append(stored)
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
-        return stored
 
     async def wait_height(self, height: int) -> None:
         while self.head < height:

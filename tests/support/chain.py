@@ -9,7 +9,7 @@ from catenet.chain.commit import ABSENT, EMPTY_COMMIT, NIL, BlockID, Commit, Com
 from catenet.chain.evidence import DuplicateVoteEvidence, list_hash
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.keys import PrivateKey, PublicKey
-from catenet.chain.light import LightBlock
+from catenet.chain.light_block import LightBlock
 from catenet.chain.state import ChainState, advance, block_time, make_header
 from catenet.chain.vote import Vote, VoteType
 
@@ -130,8 +130,12 @@ class LocalChain:
         *,
         app_hash: bytes | None = None,
         validator_updates: Sequence[tuple[PublicKey, int]] = (),
+        results: Sequence[tuple[int, bytes, int, int]] | None = None,
     ) -> Decided:
-        """Decide a block, and advance; every transaction succeeds and the application hash is the height."""
+        """Decide a block, and advance; every transaction succeeds and the application hash is the height.
+
+        Unless `results` says what the transactions give: code, data, gas wanted and used.
+        """
         raw = block.encode()
         commit = commit or self.sign(block)
         light = LightBlock(header=block.header, commit=commit, validators=self.state.validators)
@@ -142,7 +146,7 @@ class LocalChain:
             self.state,
             block.header,
             decided.block_id,
-            results=[(0, b"", 0, 0) for _ in block.txs],
+            results=[(0, b"", 0, 0) for _ in block.txs] if results is None else results,
             app_hash=block.header.height.to_bytes(8, "big") if app_hash is None else app_hash,
             validator_updates=validator_updates,
         )

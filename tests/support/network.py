@@ -11,6 +11,7 @@ from random import Random
 from catenet.chain.block_id import NIL
 from catenet.chain.commit import Commit
 from catenet.chain.keys import PrivateKey, PublicKey
+from catenet.chain.validators import ValidatorSet
 from catenet.network.config import Endpoint, LocalNode, NetworkConfig, TlsIdentity
 from catenet.network.peers import Peers
 from catenet.security.ca import KeyPair, issue_node, make_ca
@@ -106,6 +107,10 @@ class Blocks:
         raise NotImplementedError
 
     def outcome(self, height: int) -> BlockOutcome | None:
+        """Not used by peers."""
+        raise NotImplementedError
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
         """Not used by peers."""
         raise NotImplementedError
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from catenet.chain.block import Block
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
+from catenet.chain.validators import ValidatorSet
 from catenet.core.batches.io import BatchConfig
 from catenet.core.batches.machine import Batches
 from catenet.core.consensus.io import Leave, Reenter
@@ -72,6 +73,9 @@ class Stored:
         raise NotImplementedError
 
     def outcome(self, height: int) -> BlockOutcome | None:
+        raise NotImplementedError
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
         raise NotImplementedError
 
 

@@ -10,7 +10,9 @@ from catenet.api.limits import Limits
 from catenet.chain.commit import Flag
 from catenet.chain.encoding import fields
 from catenet.chain.header import Header
-from catenet.chain.merkle import prove
+from catenet.chain.light_block import LightBlock
+from catenet.chain.merkle import Proof, prove
+from catenet.chain.results import result_bytes
 from catenet.types.application import QueryResult, TxResult
 from catenet.types.errors import InvalidInput, NotFound, PastTip, Unavailable
 from catenet.types.ids import TxId
@@ -102,6 +104,19 @@ class QueryService:
             answer.blocks.append(block)
             await asyncio.sleep(0)  # Other calls get their turn between blocks.
         return answer
+
+    async def light_block(self, request: pb.GetLightBlockRequest) -> pb.LightBlockResponse:
+        """Return what a light client verifies of a height (0: the newest). Raises `NotFound`, `PastTip`."""
+        reader = self._gateway.reader
+        tip = reader.head
+        height = request.height or tip
+        if height > tip or height == 0:
+            raise PastTip(f"height {height} is out of range: the tip is {tip}")
+        stored, validators = stored_block(reader, height), reader.validators_at(height)
+        if validators is None:
+            raise NotFound(f"the validators of height {height} are not kept here")
+        block = LightBlock(header=_header(stored.raw), commit=stored.commit, validators=validators)
+        return pb.LightBlockResponse(light_block=block.encode())
 
     async def transaction(self, request: pb.GetTransactionRequest) -> pb.TransactionResult:
         """Look one transaction up; `proof` shows that it is in its block."""
@@ -205,12 +220,14 @@ class _Blocks:
         if txs:
             answer.transaction = txs[location.index]
             if with_proof:
-                proof = prove([sha256(tx).digest() for tx in txs], location.index)
-                answer.proof.total, answer.proof.index = proof.total, proof.index
-                answer.proof.leaf_hash = proof.leaf_hash
-                answer.proof.aunts.extend(proof.aunts)
+                answer.proof.CopyFrom(_proof(prove([sha256(tx).digest() for tx in txs], location.index)))
         if results:
-            answer.log, answer.data = results[location.index].log, results[location.index].data
+            result = results[location.index]
+            answer.log, answer.data = result.log, result.data
+            answer.gas_wanted, answer.gas_used = result.gas_wanted, result.gas_used
+            if with_proof:
+                leaves = [result_bytes(one.code, one.data, one.gas_wanted, one.gas_used) for one in results]
+                answer.result_proof.CopyFrom(_proof(prove(leaves, location.index)))
         return answer
 
     async def _read(self, height: int) -> tuple[Sequence[bytes], Sequence[TxResult]]:
@@ -231,6 +248,10 @@ def _header(raw: bytes) -> Header:
     _, _, value = next(fields(raw))
     assert isinstance(value, bytes), "a stored block begins with its header"
     return Header.decode(value)
+
+
+def _proof(proof: Proof) -> pb.Proof:
+    return pb.Proof(total=proof.total, index=proof.index, leaf_hash=proof.leaf_hash, aunts=proof.aunts)
 
 
 def _hash(value: bytes, what: str) -> bytes:

@@ -93,6 +93,7 @@ def _query(queries: QueryService) -> grpc.GenericRpcHandler:
             "Status": _plain(lambda _: queries.status(), query.StatusRequest),
             "GetBlock": _plain(queries.block, query.GetBlockRequest),
             "GetBlocksByHeight": _plain(queries.blocks, query.GetBlocksByHeightRequest),
+            "GetLightBlock": _plain(queries.light_block, query.GetLightBlockRequest),
             "GetTransaction": _plain(queries.transaction, query.GetTransactionRequest),
             "GetTransactions": _plain(queries.transactions, query.GetTransactionsRequest),
             "Query": _plain(queries.query, query.QueryRequest),

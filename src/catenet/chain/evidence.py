@@ -1,6 +1,7 @@
-"""Evidence of double voting (chain-format.md 1.9), and rule E2 of consensus.md 6 as far as values decide it.
+"""Evidence of double voting and of attacks on light clients (chain-format.md 1.9).
 
-Which evidence is pending, committed or expired is known elsewhere.
+Also rule E2 of consensus.md 6 as far as values decide it. Which evidence is pending, committed or expired is
+known elsewhere.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from catenet.chain.encoding import (
     read_time,
     require_canonical,
     time_bytes,
+    uvarint,
 )
 from catenet.chain.keys import Verify
+from catenet.chain.light_block import LightBlock
 from catenet.chain.params import ConsensusParams
-from catenet.chain.validators import ValidatorSet
+from catenet.chain.validators import Validator, ValidatorSet
 from catenet.chain.vote import Vote
 
 
@@ -98,6 +101,57 @@ class DuplicateVoteEvidence:
                 raise InvalidEvidence("a vote with an extension")
         if not 0 < self.validator_power <= self.total_power:
             raise InvalidEvidence(f"power {self.validator_power} of {self.total_power}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightClientAttackEvidence:
+    """A block that validators signed beside the one that the chain has."""
+
+    conflicting_block: LightBlock
+    common_height: int
+    """Newest height before the conflict that both histories have; of a block that the chain's own rules could
+    have given, the height of the conflict itself."""
+    byzantine_validators: tuple[Validator, ...]
+    """Those who are proven to have signed what they must not, by power descending."""
+    total_power: int
+    """Of all validators of the common height."""
+    time_ns: int
+    """Time of the block at the common height."""
+
+    @property
+    def height(self) -> int:
+        """The height from which the age of this evidence counts."""
+        return self.common_height
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes, without the wrapper that names the kind of evidence."""
+        members = [message_field(3, member.encode()) for member in self.byzantine_validators]
+        return (
+            message_field(1, self.conflicting_block.encode())
+            + int_field(2, self.common_height)
+            + b"".join(members)
+            + int_field(4, self.total_power)
+            + message_field(5, time_bytes(self.time_ns))
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "LightClientAttackEvidence":
+        """Read canonical bytes; raises `DecodeError`."""
+        message = Message(data, ints=(2, 4), pieces=(1, 5), repeated=3)
+        evidence = cls(
+            conflicting_block=LightBlock.decode(message.message(1)),
+            common_height=message.signed(2),
+            byzantine_validators=tuple([Validator.read(member) for member in message.repeated()]),
+            total_power=message.signed(4),
+            time_ns=read_time(message.message(5)),
+        )
+        require_canonical(data, evidence.encode())
+        return evidence
+
+    def hash(self) -> bytes:
+        """Return the name of this evidence: of the block's hash, only the first 31 bytes are in it."""
+        block = self.conflicting_block.hash()[:31] + b"\0"
+        return sha256(block + uvarint(2 * self.common_height)).digest()
 
 
 def make(vote1: Vote, vote2: Vote, valset: ValidatorSet, time_ns: int) -> DuplicateVoteEvidence:

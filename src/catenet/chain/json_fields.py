@@ -117,6 +117,16 @@ class JsonObject:
             children.append(JsonObject(value, f"{self._where}{name}[{index}]."))
         return children
 
+    def lists(self, name: str) -> list[list["JsonObject"]]:
+        """Return a list of lists of objects; missing or null is empty."""
+        lists = []
+        for index, values in enumerate(self.items(name)):
+            if not _is_list(values):
+                raise JsonError(f"{self._where}{name}[{index}] is not a list")
+            inner = JsonObject({"": values}, f"{self._where}{name}[{index}]")
+            lists.append(inner.children(""))
+        return lists
+
     def texts(self, name: str) -> list[str]:
         """Return a list of strings; missing or null is empty."""
         items = [item for item in self.items(name) if isinstance(item, str) and _is_unicode(item)]

@@ -8,8 +8,9 @@ from fractions import Fraction
 
 from catenet.chain.block_id import NIL, BlockID
 from catenet.chain.commit import Commit, CommitSig, Flag
-from catenet.chain.header import Header
+from catenet.chain.header import BLOCK_VERSION, Header
 from catenet.chain.keys import Verify
+from catenet.chain.light_block import GenesisTrust, LightBlock, Trusted
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import SignTemplate, VoteType, vote_template
 
@@ -29,13 +30,26 @@ class NotTrusted(InvalidCommit):
     """Too little power of the trusted set signed: a header in between may bridge the gap."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LightBlock:
-    """A header, the commit that decided it, and the validators of its height."""
+class Expired(InvalidCommit):
+    """What is trusted is too old to lead to others: trust must begin anew."""
 
-    header: Header
-    commit: Commit
-    validators: ValidatorSet
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a verifier demands."""
+
+    trusting_period_ns: int
+    """For so long after its time a header may lead to others; shorter than validators can be punished."""
+    trust: Fraction = ONE_THIRD
+    """More than this share of a known set must have signed a header that skips others; 1/3 to 1."""
+    clock_drift_ns: int = DEFAULT_CLOCK_DRIFT_NS
+    """A header may be ahead of our clock by so much."""
+
+    def __post_init__(self) -> None:
+        if self.trusting_period_ns <= 0:
+            raise ValueError(f"a trusting period of {self.trusting_period_ns} ns")
+        if not ONE_THIRD <= self.trust <= 1:
+            raise ValueError(f"trust {self.trust} is not within 1/3 to 1")
 
 
 class _Signed:
@@ -57,6 +71,10 @@ class _Signed:
                 block_id=self._commit.block_id if entry.flag is Flag.COMMIT else NIL,
             )
         return template.at(entry.time_ns)
+
+
+NO_EXPIRY = Terms(trusting_period_ns=1 << 63)
+"""For what must hold later, too (receipts). What that asks of validators: docs/reference/receipts.md."""
 
 
 def _check_shape(valset: ValidatorSet, block_id: BlockID, height: int, commit: Commit) -> None:
@@ -146,66 +164,96 @@ def verify_commit_trusting(
     raise NotTrusted(f"power {power} of {valset.total_power} of the trusted validators signed")
 
 
-def _check_new(
-    trusted: LightBlock, untrusted: LightBlock, trusting_period_ns: int, now_ns: int, drift_ns: int
-) -> None:
-    old, new = trusted.header, untrusted.header
-    if old.time_ns + trusting_period_ns <= now_ns:
-        raise InvalidCommit(f"the trusted header of height {old.height} has expired")
-    if new.chain_id != old.chain_id:
-        raise InvalidCommit(f"the header is of chain {new.chain_id!r}, not {old.chain_id!r}")
-    if new.height <= old.height:
-        raise InvalidCommit(f"height {new.height} is not above {old.height}")
-    if new.time_ns <= old.time_ns:
-        raise InvalidCommit(f"time {new.time_ns} is not after {old.time_ns}")
-    if new.time_ns >= now_ns + drift_ns:
-        raise InvalidCommit(f"time {new.time_ns} is in the future")
-    if new.validators_hash != untrusted.validators.hash():
+def check_form(block: LightBlock, chain_id: str) -> None:
+    """Check that the parts of a light block belong together; nothing is said of who signed.
+
+    Raises `InvalidCommit`.
+    """
+    header = block.header
+    if header.chain_id != chain_id:
+        raise InvalidCommit(f"the header is of chain {header.chain_id!r}, not {chain_id!r}")
+    if header.version_block != BLOCK_VERSION:
+        raise InvalidCommit(f"the header has block version {header.version_block}, not {BLOCK_VERSION}")
+    if header.height < 1:
+        raise InvalidCommit(f"height {header.height} is not above 0")
+    if header.validators_hash != block.validators.hash():
         raise InvalidCommit("the validators are not those of the header")
-    if new.hash() != untrusted.commit.block_id.hash:
+    if block.commit.height != header.height:
+        raise InvalidCommit(f"the commit is of height {block.commit.height}, not {header.height}")
+    if header.hash() != block.commit.block_id.hash:
         raise InvalidCommit("the commit is for another header")
 
 
-def _check_decided(untrusted: LightBlock, verify: Verify) -> None:
-    header, commit = untrusted.header, untrusted.commit
-    verify_commit_light(header.chain_id, untrusted.validators, commit.block_id, header.height, commit, verify)
+def check_decided(block: LightBlock, chain_id: str, verify: Verify) -> None:
+    """Check that a light block is whole, and that its own validators decided it.
+
+    Raises `InvalidCommit`. Whether those validators are to be trusted is another question.
+    """
+    check_form(block, chain_id)
+    verify_commit_light(
+        chain_id, block.validators, block.commit.block_id, block.header.height, block.commit, verify
+    )
+
+
+def _check_new(trusted: Trusted, untrusted: LightBlock, terms: Terms, now_ns: int) -> None:
+    new = untrusted.header
+    if trusted.time_ns + terms.trusting_period_ns <= now_ns:
+        raise Expired(f"the trusted header of height {trusted.height} has expired")
+    if new.chain_id != trusted.chain_id:
+        raise InvalidCommit(f"the header is of chain {new.chain_id!r}, not {trusted.chain_id!r}")
+    if new.height <= trusted.height:
+        raise InvalidCommit(f"height {new.height} is not above {trusted.height}")
+    # The first block has the time of the genesis, to the letter.
+    if new.time_ns <= trusted.time_ns and not isinstance(trusted, GenesisTrust):
+        raise InvalidCommit(f"time {new.time_ns} is not after {trusted.time_ns}")
+    if new.time_ns < trusted.time_ns:
+        raise InvalidCommit(f"time {new.time_ns} is before that of the genesis, {trusted.time_ns}")
+    if new.time_ns >= now_ns + terms.clock_drift_ns:
+        raise InvalidCommit(f"time {new.time_ns} is in the future")
+    check_form(untrusted, trusted.chain_id)
 
 
 def verify_adjacent(
-    trusted: LightBlock,
-    untrusted: LightBlock,
-    verify: Verify,
-    *,
-    trusting_period_ns: int,
-    now_ns: int,
-    clock_drift_ns: int = DEFAULT_CLOCK_DRIFT_NS,
+    trusted: Trusted, untrusted: LightBlock, verify: Verify, *, terms: Terms, now_ns: int
 ) -> None:
     """Check the next height from a trusted one. Raises `InvalidCommit`."""
-    if untrusted.header.height != trusted.header.height + 1:
-        raise InvalidCommit(f"height {untrusted.header.height} does not follow {trusted.header.height}")
-    _check_new(trusted, untrusted, trusting_period_ns, now_ns, clock_drift_ns)
-    if untrusted.header.validators_hash != trusted.header.next_validators_hash:
+    if untrusted.header.height != trusted.height + 1:
+        raise InvalidCommit(f"height {untrusted.header.height} does not follow {trusted.height}")
+    _check_new(trusted, untrusted, terms, now_ns)
+    if untrusted.header.validators_hash != trusted.next_validators_hash:
         raise InvalidCommit("the validators are not those that the trusted header names next")
-    _check_decided(untrusted, verify)
+    check_decided(untrusted, trusted.chain_id, verify)
 
 
 def verify_non_adjacent(
-    trusted: LightBlock,
-    untrusted: LightBlock,
-    verify: Verify,
-    *,
-    trusting_period_ns: int,
-    now_ns: int,
-    clock_drift_ns: int = DEFAULT_CLOCK_DRIFT_NS,
-    trust: Fraction = ONE_THIRD,
+    trusted: Trusted, untrusted: LightBlock, verify: Verify, *, terms: Terms, now_ns: int
 ) -> None:
     """Check a later height from a trusted one, skipping those between.
 
     Raises `NotTrusted` when a nearer height could still be verified, else `InvalidCommit`.
     """
-    if untrusted.header.height == trusted.header.height + 1:
+    if untrusted.header.height == trusted.height + 1:
         raise InvalidCommit("the heights are adjacent")
-    _check_new(trusted, untrusted, trusting_period_ns, now_ns, clock_drift_ns)
-    chain_id = trusted.header.chain_id
-    verify_commit_trusting(chain_id, trusted.validators, untrusted.commit, verify, trust=trust)
-    _check_decided(untrusted, verify)
+    _check_new(trusted, untrusted, terms, now_ns)
+    verify_commit_trusting(trusted.chain_id, trusted.validators, untrusted.commit, verify, trust=terms.trust)
+    check_decided(untrusted, trusted.chain_id, verify)
+
+
+def verify_header(
+    trusted: Trusted, untrusted: LightBlock, verify: Verify, *, terms: Terms, now_ns: int
+) -> None:
+    """Check a later height from a trusted one, whether it is the next or not. Raises as those two do."""
+    adjacent = untrusted.header.height == trusted.height + 1
+    check = verify_adjacent if adjacent else verify_non_adjacent
+    check(trusted, untrusted, verify, terms=terms, now_ns=now_ns)
+
+
+def verify_backwards(trusted: Header, older: LightBlock) -> None:
+    """Check the height below a trusted one: its hash is in the trusted header. Raises `InvalidCommit`."""
+    if older.header.height != trusted.height - 1:
+        raise InvalidCommit(f"height {older.header.height} is not the one below {trusted.height}")
+    check_form(older, trusted.chain_id)
+    if older.hash() != trusted.last_block_id.hash:
+        raise InvalidCommit(f"header {older.header.height} is not the one that header {trusted.height} names")
+    if older.time_ns >= trusted.time_ns:
+        raise InvalidCommit(f"time {older.time_ns} is not before {trusted.time_ns}")

@@ -157,16 +157,29 @@ class ValidatorSet:
 
     def encode(self) -> bytes:
         """Return the canonical bytes of `ValidatorSet`, priorities and proposer included: for storage."""
-        return (
-            b"".join([message_field(1, member.encode()) for member in self.validators])
-            + message_field(2, self.proposer.encode())
-            + int_field(3, self.total_power)
-        )
+        return self.encode_bare() + int_field(3, self.total_power)
+
+    def encode_bare(self) -> bytes:
+        """Return the canonical bytes without the total power, as they stand in light blocks and evidence."""
+        members = [message_field(1, member.encode()) for member in self.validators]
+        return b"".join(members) + message_field(2, self.proposer.encode())
 
     @classmethod
     def decode(cls, data: bytes) -> "ValidatorSet":
         """Read canonical bytes; raises `DecodeError` also when the set cannot exist."""
-        message = Message(data, ints=(3,), pieces=(2,), repeated=1)
+        decoded = cls._read(Message(data, ints=(3,), pieces=(2,), repeated=1))
+        require_canonical(data, decoded.encode())
+        return decoded
+
+    @classmethod
+    def decode_bare(cls, data: bytes) -> "ValidatorSet":
+        """Read the canonical bytes of `encode_bare`; raises `DecodeError` as `decode` does."""
+        decoded = cls._read(Message(data, pieces=(2,), repeated=1))
+        require_canonical(data, decoded.encode_bare())
+        return decoded
+
+    @classmethod
+    def _read(cls, message: Message) -> "ValidatorSet":
         validators = tuple([Validator.read(member) for member in message.repeated()])
         decoded = cls(validators=validators, proposer=Validator.read(message.message(2)))
         if not validators or decoded.total_power > MAX_TOTAL_POWER:
@@ -177,7 +190,6 @@ class ValidatorSet:
             validators, key=_rank
         ):
             raise DecodeError("validators twice or out of order")
-        require_canonical(data, decoded.encode())
         return decoded
 
 

@@ -6,8 +6,17 @@ import sys
 import click
 
 from catenet import __version__
-from catenet.cli.shape import FAILURE, INTERRUPTED, NOT_COMMITTED, NOT_REACHABLE, OK, USAGE, Group
-from catenet.types.errors import CatenetError, InvalidInput, Rejected, Unavailable
+from catenet.cli.shape import (
+    CHECK_FAILED,
+    FAILURE,
+    INTERRUPTED,
+    NOT_COMMITTED,
+    NOT_REACHABLE,
+    OK,
+    USAGE,
+    Group,
+)
+from catenet.types.errors import CatenetError, Forked, InvalidInput, NotVerified, Rejected, Unavailable
 
 COMMANDS = {
     "dev": ("catenet.cli.dev", "dev", "Run a network of validators on this machine."),
@@ -19,6 +28,8 @@ COMMANDS = {
     "tx": ("catenet.cli.tx", "tx", "Send, look up and wait for transactions."),
     "block": ("catenet.cli.reading", "block", "Show a block."),
     "query": ("catenet.cli.reading", "query", "Read the application's committed state."),
+    "verify": ("catenet.cli.receipts", "verify", "Verify a transaction's receipt, offline."),
+    "light": ("catenet.cli.light", "light", "Follow a chain as a light client, and serve what is verified."),
     "import": ("catenet.cli.importing", "import_command", "Send the rows of a file as transactions."),
     "abci": ("catenet.cli.abci", "abci", "Run an application of ours under a CometBFT node."),
     "demo": ("catenet.cli.demo", "demo", "Order real flight records while a validator is killed."),
@@ -106,5 +117,7 @@ def _exit_code(error: CatenetError) -> int:
             return NOT_REACHABLE
         case InvalidInput():
             return USAGE
+        case NotVerified() | Forked():
+            return CHECK_FAILED
         case _:
             return FAILURE

@@ -35,6 +35,9 @@ class Duration(click.ParamType[float]):
     name = "duration"
     UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+    def __init__(self, *, limit_s: float = 1e6) -> None:
+        self._limit_s = limit_s
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the text; fails as click does."""
         text = str(value).strip()
@@ -43,7 +46,7 @@ class Duration(click.ParamType[float]):
             seconds = float(digits) * self.UNITS[text[len(digits) :].lower() or "s"]
         except (KeyError, ValueError):
             self.fail(f"{text!r} is no duration; write for example 500ms, 3s or 2m", param, ctx)
-        if not 0 < seconds < 1e6:
+        if not 0 < seconds < self._limit_s:
             self.fail(f"{text!r} is out of range; write for example 500ms, 3s or 2m", param, ctx)
         return seconds
 

@@ -29,6 +29,9 @@ LEVELS = ("accepted", "replicated", "committed")
     cls=Group,
     examples=["catenet tx send 'name=Wei' --wait", "catenet tx get 4F1C...E2"],
     next_step="catenet query name",
+    lazy={
+        "receipt": ("catenet.cli.receipts", "receipt", "Write a receipt that others can verify offline."),
+    },
 )
 def tx() -> None:
     """Send, look up and wait for transactions."""
@@ -190,7 +193,7 @@ async def _prove(client: "Client", tx_id: bytes) -> str:
 @json_option
 def get(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: float, as_json: bool) -> None:
     """Look a transaction up by its ID (sha256 in hex). Ends with code 1 when it is unknown."""
-    wanted = _id(tx_id)
+    wanted = parse_id(tx_id)
     found = run(reach(nodes, tls_ca, timeout_s), lambda client: client.transaction(wanted))
     _show(found, as_json)
     if not found.found and not found.pending:
@@ -203,7 +206,7 @@ def get(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: floa
 @json_option
 def wait(tx_id: str, nodes: tuple[str, ...], tls_ca: Path | None, timeout_s: float, as_json: bool) -> None:
     """Wait until a transaction is in a block. Ends with code 5 when the time is over."""
-    wanted = _id(tx_id)
+    wanted = parse_id(tx_id)
 
     async def work(client: "Client") -> "Transaction":
         try:
@@ -227,7 +230,8 @@ def _payload(data: str, in_hex: bool) -> bytes:
     return payload
 
 
-def _id(text: str) -> bytes:
+def parse_id(text: str) -> bytes:
+    """Read a transaction's id; fails as click does."""
     try:
         data = bytes.fromhex(text.removeprefix("0x"))
     except ValueError:

@@ -1,6 +1,7 @@
 """Answers of `catenet.v1.Query` as plain values."""
 
 from catenet.chain.encoding import DecodeError
+from catenet.chain.light_block import LightBlock
 from catenet.chain.merkle import Proof
 from catenet.client.stream import block_txs
 from catenet.client.values import Block, Status, Transaction, ValidatorStatus
@@ -11,14 +12,6 @@ from catenet.wire.v1 import query_pb2 as pb
 
 def transaction(answer: pb.TransactionResult) -> Transaction:
     """Return what a node knows of a transaction."""
-    proof = None
-    if answer.HasField("proof"):
-        proof = Proof(
-            total=answer.proof.total,
-            index=answer.proof.index,
-            leaf_hash=answer.proof.leaf_hash,
-            aunts=tuple(answer.proof.aunts),
-        )
     return Transaction(
         id=answer.id,
         found=answer.found,
@@ -29,8 +22,25 @@ def transaction(answer: pb.TransactionResult) -> Transaction:
         log=answer.log,
         data=answer.data,
         tx=answer.transaction,
-        proof=proof,
+        proof=_proof(answer.proof) if answer.HasField("proof") else None,
+        gas_wanted=answer.gas_wanted,
+        gas_used=answer.gas_used,
+        result_proof=_proof(answer.result_proof) if answer.HasField("result_proof") else None,
     )
+
+
+def _proof(answer: pb.Proof) -> Proof:
+    return Proof(
+        total=answer.total, index=answer.index, leaf_hash=answer.leaf_hash, aunts=tuple(answer.aunts)
+    )
+
+
+def light_block(answer: pb.LightBlockResponse) -> LightBlock:
+    """Return what a node shows to light clients, unverified. Raises `Corrupt` when it does not read."""
+    try:
+        return LightBlock.decode(answer.light_block)
+    except DecodeError as fault:
+        raise Corrupt(f"the node's light block cannot be read: {fault}") from None
 
 
 def block(answer: pb.Block) -> Block:

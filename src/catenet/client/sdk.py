@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 
 from google.protobuf.message import Message
 
+from catenet.chain.light_block import LightBlock
 from catenet.client import read
 from catenet.client.batching import Collector, batched
 from catenet.client.nodes import Nodes, checked_timeout
@@ -211,6 +212,14 @@ class Client:
             case _:
                 raise InvalidInput(f"height {which} is out of range: heights begin at 1")
         return read.block(await self._query("GetBlock", request, pb.Block))
+
+    async def light_block(self, height: int = 0) -> LightBlock:
+        """Return header, commit and validators of a height (0: the newest), unverified.
+
+        Raises `NotFound` (pruned) and `PastTip`. Whoever must not believe the node uses `client.light`.
+        """
+        request = pb.GetLightBlockRequest(height=height)
+        return read.light_block(await self._query("GetLightBlock", request, pb.LightBlockResponse))
 
     def blocks(
         self, start: int = 1, end: int | None = None, *, raw: bool = False

@@ -87,6 +87,10 @@ class Transaction:
     """The transaction itself."""
     proof: Proof | None = None
     """When asked for: `proof.verify(header.data_hash, id)` of its block."""
+    gas_wanted: int = 0
+    gas_used: int = 0
+    result_proof: Proof | None = None
+    """When asked for: that code, data and gas are under `last_results_hash` of the next header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

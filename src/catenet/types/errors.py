@@ -13,6 +13,8 @@
     ├── WrongState        fix the state first
     ├── Rejected          the application refused the transaction: `code` says why
     └── Corrupt           call a human; the node stops
+        ├── NotVerified   ask another node: what this one says does not hold
+        └── Forked        call a human: validators signed two histories
 
 `wire/status.py` alone translates them to gRPC. A message shows what was wrong, the value, and what to do.
 """
@@ -76,3 +78,11 @@ class Rejected(CatenetError):
 
 class Corrupt(CatenetError):
     """Stored data fails its checks: file and offset are in the message."""
+
+
+class NotVerified(Corrupt):
+    """An answer that its proof does not bear out: the message says which and why."""
+
+
+class Forked(Corrupt):
+    """Enough validators signed two histories to make a light client believe either."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from catenet.chain.commit import BlockID, Commit
+from catenet.chain.validators import ValidatorSet
 from catenet.types.application import BlockOutcome, QueryResult, TxResult
 from catenet.types.effects import TxRefusal
 from catenet.types.events import Level
@@ -69,6 +70,10 @@ class BlockReader(Protocol):
 
     def outcome(self, height: int) -> BlockOutcome | None:
         """Return what executing a height gave."""
+        ...
+
+    def validators_at(self, height: int) -> ValidatorSet | None:
+        """Return the validators who sign a height, up to one above the head, or None."""
         ...
 
 

@@ -12,9 +12,15 @@ from catenet.api import query
 from catenet.api.limits import Limits
 from catenet.chain.block import Block
 from catenet.chain.commit import Commit
+from catenet.chain.keys import PublicKey
+from catenet.chain.light import check_decided
+from catenet.chain.light_block import LightBlock
 from catenet.chain.merkle import Proof
+from catenet.chain.results import result_bytes
 from catenet.wire.v1 import query_pb2 as pb
-from support.api import FAILING, MemoryNode, serving, tx_id
+from support.api import FAILING, Ledger, MemoryNode, serving, tx_id
+from support.chain import make_chain
+from support.light_chains import SignedLedger
 
 A = TypeVar("A", bound=Message)
 
@@ -38,9 +44,9 @@ class Caller:
 Body = Callable[[MemoryNode, Caller], Awaitable[None]]
 
 
-def drive(body: Body, limits: Limits | None = None) -> None:
+def drive(body: Body, limits: Limits | None = None, ledger: Ledger | None = None) -> None:
     async def main() -> None:
-        node = MemoryNode()
+        node = MemoryNode(ledger=ledger or Ledger())
         async with (
             serving(node, limits=limits) as server,
             grpc.aio.insecure_channel(server.addresses[0]) as channel,
@@ -301,3 +307,54 @@ def test_a_linearizable_read_is_answered_by_a_node_that_is_confirmed_to_be_curre
             assert await caller.refusal(name, each) == (grpc.StatusCode.UNAVAILABLE, "not confirmed")
 
     drive(body)
+
+
+def test_a_light_block_has_all_that_verifies_a_height() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        for height, found in ((2, 2), (0, 3)):
+            request = pb.GetLightBlockRequest(height=height)
+            answer = await caller.ask("GetLightBlock", request, pb.LightBlockResponse)
+            block = LightBlock.decode(answer.light_block)
+            assert block.height == found
+            check_decided(block, "test-chain", PublicKey.verify)
+        code, text = await caller.refusal("GetLightBlock", pb.GetLightBlockRequest(height=4))
+        assert (code, text) == (grpc.StatusCode.OUT_OF_RANGE, "height 4 is out of range: the tip is 3")
+        node.ledger.lowest = 2
+        code, _ = await caller.refusal("GetLightBlock", pb.GetLightBlockRequest(height=1))
+        assert code is grpc.StatusCode.NOT_FOUND
+
+    drive(body, ledger=SignedLedger(make_chain(4, heights=3)))
+
+
+def test_a_block_whose_validators_are_not_kept_proves_nothing() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.ledger.commit([b"a=1"])
+        code, text = await caller.refusal("GetLightBlock", pb.GetLightBlockRequest(height=1))
+        assert (code, text) == (
+            grpc.StatusCode.NOT_FOUND,
+            "the validators of height 1 are not kept here",
+        )
+
+    drive(body)
+
+
+def test_a_result_is_proven_by_the_next_header() -> None:
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        node.ledger.commit([b"a=1", FAILING + b"b", b"c=1"])
+        node.ledger.commit([b"d=1"])
+        request = pb.GetTransactionRequest(id=tx_id(FAILING + b"b"), prove=True)
+        found = await caller.ask("GetTransaction", request, pb.TransactionResult)
+        after = await caller.ask("GetBlock", pb.GetBlockRequest(height=2), pb.Block)
+        header = Block.decode(after.block).header
+        proof = Proof(
+            total=found.result_proof.total,
+            index=found.result_proof.index,
+            leaf_hash=found.result_proof.leaf_hash,
+            aunts=tuple(found.result_proof.aunts),
+        )
+        assert (found.code, proof.total, proof.index) == (7, 3, 1)
+        leaf = result_bytes(found.code, found.data, found.gas_wanted, found.gas_used)
+        assert proof.verify(header.last_results_hash, leaf)
+        assert not proof.verify(header.last_results_hash, result_bytes(0, found.data, 0, 0))
+
+    drive(body, ledger=SignedLedger(make_chain(4)))

@@ -10,19 +10,21 @@ from catenet.chain.commit import ABSENT, BlockID, Commit, CommitSig, Flag, PartS
 from catenet.chain.keys import PublicKey
 from catenet.chain.light import (
     InvalidCommit,
-    LightBlock,
     NotTrusted,
+    Terms,
     verify_adjacent,
     verify_commit,
     verify_commit_light,
     verify_commit_trusting,
     verify_non_adjacent,
 )
+from catenet.chain.light_block import LightBlock
 from support.chain import LocalChain, make_chain, make_genesis, make_keys
 
 CHAIN = make_chain(4, heights=5, powers=[10, 10, 10, 10])
 LAST = CHAIN.decided[-1]
 PERIOD_NS = 10**15
+TERMS = Terms(trusting_period_ns=PERIOD_NS)
 NOW_NS = LAST.block.header.time_ns + 10**9
 CHECKS = (verify_commit, verify_commit_light)
 
@@ -185,11 +187,11 @@ def light(height: int) -> LightBlock:
 
 
 def adjacent(trusted: LightBlock, untrusted: LightBlock, now_ns: int = NOW_NS) -> None:
-    verify_adjacent(trusted, untrusted, PublicKey.verify, trusting_period_ns=PERIOD_NS, now_ns=now_ns)
+    verify_adjacent(trusted, untrusted, PublicKey.verify, terms=TERMS, now_ns=now_ns)
 
 
 def skipping(trusted: LightBlock, untrusted: LightBlock, now_ns: int = NOW_NS) -> None:
-    verify_non_adjacent(trusted, untrusted, PublicKey.verify, trusting_period_ns=PERIOD_NS, now_ns=now_ns)
+    verify_non_adjacent(trusted, untrusted, PublicKey.verify, terms=TERMS, now_ns=now_ns)
 
 
 def test_headers_are_followed_one_by_one_or_skipping() -> None:
@@ -215,7 +217,7 @@ def test_heights_must_fit_the_kind_of_verification() -> None:
         (replace(light(5), header=replace(light(5).header, time_ns=NOW_NS + 10**10)), "future"),
         (replace(light(5), header=replace(light(5).header, app_hash=b"x")), "another header"),
         (replace(light(5), validators=make_chain(5).state.validators), "not those of the header"),
-        (replace(light(5), commit=light(4).commit), "another header"),
+        (replace(light(5), commit=light(4).commit), "commit is of height 4, not 5"),
         (
             replace(light(5), commit=with_entry(0, forged(LAST.commit.signatures[0]))),
             "signature of entry 0",

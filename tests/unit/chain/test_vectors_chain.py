@@ -16,6 +16,7 @@ from catenet.chain.evidence import list_hash
 from catenet.chain.genesis import Genesis
 from catenet.chain.json_fields import JsonObject
 from catenet.chain.keys import PrivateKey, PublicKey
+from catenet.chain.light_block import LightBlock
 from catenet.chain.params import ConsensusParams
 from catenet.chain.results import results_hash
 from catenet.chain.state import ChainState, InvalidBlock, advance, check_block
@@ -248,19 +249,19 @@ def test_the_chain_from_genesis() -> None:
         assert ChainState.from_json(state.to_json()) == state
 
 
-def light_block_at(height: int) -> light.LightBlock:
-    return light.LightBlock(
+def light_block_at(height: int) -> LightBlock:
+    return LightBlock(
         header=block_at(height).header,
         commit=commit_at(height),
         validators=validators_of_all_heights()[height - 1],
     )
 
 
-def verify_from(trusted: light.LightBlock, untrusted: light.LightBlock) -> None:
+def verify_from(trusted: LightBlock, untrusted: LightBlock) -> None:
     adjacent = untrusted.header.height == trusted.header.height + 1
     verify = light.verify_adjacent if adjacent else light.verify_non_adjacent
     now_ns = untrusted.header.time_ns + 1
-    verify(trusted, untrusted, PublicKey.verify, trusting_period_ns=DAY_NS, now_ns=now_ns)
+    verify(trusted, untrusted, PublicKey.verify, terms=light.Terms(trusting_period_ns=DAY_NS), now_ns=now_ns)
 
 
 def test_light_verification_follows_the_real_chain() -> None:

@@ -8,6 +8,7 @@ from support.repository import ROOT
 
 SHOWN = {
     "docs/howto/test-an-application.md": "examples/02-testing-an-application/test_accounts.py",
+    "docs/howto/verify-without-trust.md": "examples/04-verify-without-trust/prove.py",
 }
 
 

@@ -40,6 +40,9 @@ TABLE = [
     (errors.Corrupt("x"), "DATA_LOSS"),
 ]
 
+LOCAL = {errors.NotVerified, errors.Forked}
+"""Raised where answers are checked, not where they are given: no node answers a call with them."""
+
 
 @pytest.mark.parametrize(("error", "code"), TABLE, ids=lambda value: type(value).__name__)
 def test_every_error_of_the_tree_goes_there_and_back(error: CatenetError, code: str) -> None:
@@ -60,7 +63,13 @@ def test_the_table_holds_the_whole_tree() -> None:
     leaves = {
         each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CatenetError)
     }
-    assert {type(error) for error, _ in TABLE} == leaves - {CatenetError}
+    assert {type(error) for error, _ in TABLE} | LOCAL == leaves - {CatenetError}
+
+
+def test_what_only_light_clients_find_is_corrupt_to_others() -> None:
+    for kind in LOCAL:
+        assert issubclass(kind, errors.Corrupt)
+        assert status_of(kind("x")).code is grpc.StatusCode.DATA_LOSS
 
 
 def test_a_bug_is_internal_without_detail_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -112,6 +112,18 @@ class BlocksResponse(_message.Message):
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
     def __init__(self, blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
 
+class GetLightBlockRequest(_message.Message):
+    __slots__ = ("height",)
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    def __init__(self, height: _Optional[int] = ...) -> None: ...
+
+class LightBlockResponse(_message.Message):
+    __slots__ = ("light_block",)
+    LIGHT_BLOCK_FIELD_NUMBER: _ClassVar[int]
+    light_block: bytes
+    def __init__(self, light_block: _Optional[bytes] = ...) -> None: ...
+
 class GetTransactionRequest(_message.Message):
     __slots__ = ("id", "prove")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -121,7 +133,7 @@ class GetTransactionRequest(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., prove: bool = ...) -> None: ...
 
 class TransactionResult(_message.Message):
-    __slots__ = ("id", "found", "height", "index", "code", "log", "data", "transaction", "proof", "pending")
+    __slots__ = ("id", "found", "height", "index", "code", "log", "data", "transaction", "proof", "pending", "gas_wanted", "gas_used", "result_proof")
     ID_FIELD_NUMBER: _ClassVar[int]
     FOUND_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +144,9 @@ class TransactionResult(_message.Message):
     TRANSACTION_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
+    GAS_WANTED_FIELD_NUMBER: _ClassVar[int]
+    GAS_USED_FIELD_NUMBER: _ClassVar[int]
+    RESULT_PROOF_FIELD_NUMBER: _ClassVar[int]
     id: bytes
     found: bool
     height: int
@@ -142,7 +157,10 @@ class TransactionResult(_message.Message):
     transaction: bytes
     proof: Proof
     pending: bool
-    def __init__(self, id: _Optional[bytes] = ..., found: bool = ..., height: _Optional[int] = ..., index: _Optional[int] = ..., code: _Optional[int] = ..., log: _Optional[str] = ..., data: _Optional[bytes] = ..., transaction: _Optional[bytes] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., pending: bool = ...) -> None: ...
+    gas_wanted: int
+    gas_used: int
+    result_proof: Proof
+    def __init__(self, id: _Optional[bytes] = ..., found: bool = ..., height: _Optional[int] = ..., index: _Optional[int] = ..., code: _Optional[int] = ..., log: _Optional[str] = ..., data: _Optional[bytes] = ..., transaction: _Optional[bytes] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., pending: bool = ..., gas_wanted: _Optional[int] = ..., gas_used: _Optional[int] = ..., result_proof: _Optional[_Union[Proof, _Mapping]] = ...) -> None: ...
 
 class Proof(_message.Message):
     __slots__ = ("total", "index", "leaf_hash", "aunts")
