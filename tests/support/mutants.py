@@ -9,10 +9,14 @@ import functools
 import json
 import subprocess
 import types
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
+from hashlib import sha256
 from pathlib import Path
+
+from support.uncounted import ignored_places, is_counted
 
 LISTER = """
 import json, pathlib, sys
@@ -53,19 +57,21 @@ class Mutant:
         return "\n".join([line for line in lines if line[:1] in "+-"][2:])
 
 
-def mutants_of(path: Path, tool: Path) -> list[Mutant]:
-    """Return the mutants of a module that are Python, but for those within types.
+def mutants_of(path: Path, tool: Path, *, cache: Path) -> list[Mutant]:
+    """Return the mutants of a module that are Python and that count (`support.uncounted`).
 
-    `tool` is the Python that has cosmic-ray.
+    `tool` is the Python that has cosmic-ray; what it lists, in half a minute, is kept in a folder.
     """
-    listed = subprocess.run([tool, "-c", LISTER, path], check=True, capture_output=True, text=True)
-    ignored = annotations(path.read_text(encoding="utf-8"))
+    kept = cache / f"{sha256(path.read_bytes()).hexdigest()}.jsonl"
+    if not kept.exists():
+        listed = subprocess.run([tool, "-c", LISTER, path], check=True, capture_output=True, text=True)
+        kept.write_text(listed.stdout, encoding="utf-8")
+    ignored = ignored_places(path.read_text(encoding="utf-8"))
     found = []
-    for row in listed.stdout.splitlines():
+    for row in kept.read_text(encoding="utf-8").splitlines():
         operator, occurrence, line, column, source = json.loads(row)
-        within = any([(a, b) <= (line, column) < (c, d) for a, b, c, d in ignored])
-        if not within and parses(source):
-            name = operator.removeprefix("core/")
+        name = operator.removeprefix("core/")
+        if is_counted(name, line, column, ignored) and parses(source):
             made = Mutant(operator=name, occurrence=occurrence, line=line, column=column, source=source)
             found.append(made)
     return found
@@ -74,36 +80,10 @@ def mutants_of(path: Path, tool: Path) -> list[Mutant]:
 def parses(source: str) -> bool:
     """Say whether a text is Python: cosmic-ray takes the star of a signature for a product."""
     try:
-        ast.parse(source)
+        compiled(source, "mutant")
     except SyntaxError:
         return False
     return True
-
-
-def annotations(source: str) -> list[tuple[int, int, int, int]]:
-    """Return where types stand: a change of `|` there fails at import or means nothing: not counted."""
-    places = []
-    for node in ast.walk(ast.parse(source)):
-        found: list[ast.expr | None] = []
-        match node:
-            case ast.arg(annotation=annotation):
-                found = [annotation]
-            case ast.AnnAssign(annotation=annotation):
-                found = [annotation]
-            case ast.FunctionDef(returns=returns):
-                found = [returns]
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=ast.BitOr()) as union) if (
-                name[0].isupper() and not name.isupper()
-            ):
-                found = [union]
-            case _:
-                pass
-        for expr in found:
-            if expr is not None:
-                assert expr.end_lineno is not None
-                assert expr.end_col_offset is not None
-                places.append((expr.lineno, expr.col_offset, expr.end_lineno, expr.end_col_offset))
-    return places
 
 
 class _Shell(ast.NodeTransformer):
@@ -128,12 +108,19 @@ def _functions(code: types.CodeType) -> Iterator[tuple[tuple[str, int], types.Co
                 yield from _functions(const)
 
 
+def compiled(source: str, file: str) -> types.CodeType:
+    """Compile a module without a warning: Python warns of `is` beside a number, and pytest would fail."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, file, "exec")
+
+
 def changed_function(original: str, mutant: str, file: str) -> tuple[str, types.CodeType] | None:
     """Return the name and the new code of the one function that a mutant changes; None: it changes more."""
     if _shell(original) != _shell(mutant):
         return None
-    before = dict(_functions(compile(original, file, "exec")))
-    after = dict(_functions(compile(mutant, file, "exec")))
+    before = dict(_functions(compiled(original, file)))
+    after = dict(_functions(compiled(mutant, file)))
     if before.keys() != after.keys():
         return None
     changed = [

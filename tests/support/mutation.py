@@ -8,7 +8,9 @@ decorators, are written into the copy and imported afresh.
 import argparse
 import importlib
 import json
+import math
 import os
+import random
 import resource
 import shutil
 import signal
@@ -17,7 +19,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,41 +27,17 @@ import pytest
 
 from support.mutants import Mutant, changed_function, mutants_of, put_in
 from support.repository import ROOT
+from support.survivors import PAGE, Section, Survivor, read, table, updated, write
+from support.targets import TARGETS
 
 PLACE = ROOT / ".cache" / "mutation"
 TREE = PLACE / "tree"
+KILLER = PLACE / "killer"
 TOOL = ROOT / ".venv-mutation" / "bin" / "python"
-CPU_S_MAX = 20
+CPU_S_MAX = 10
 """A mutant whose tests need more CPU has an endless loop: killed. A busy machine does not count."""
-WALL_S_MAX = 600.0
+WALL_S_MAX = 60.0
 """The same for one that waits for ever."""
-
-LOG_TESTS = (
-    "tests/unit/storage/test_log_files.py",
-    "tests/unit/storage/test_log_repair.py",
-    "tests/unit/storage/test_log.py",
-)
-
-TARGETS: dict[str, tuple[str, ...]] = {
-    "src/catenet/core/consensus/votes.py": (
-        "tests/unit/consensus/test_votes.py",
-        "tests/unit/consensus/test_counting.py",
-        "tests/unit/consensus/test_consensus_traces.py",
-    ),
-    "src/catenet/chain/validators.py": (
-        "tests/unit/chain/test_chain_validators.py",
-        "tests/unit/chain/test_vectors_chain.py",
-    ),
-    "src/catenet/core/guard.py": (
-        "tests/unit/consensus/test_guard_traces.py",
-        "tests/unit/consensus/test_guard.py",
-    ),
-    "src/catenet/storage/log.py": LOG_TESTS,
-    "src/catenet/storage/frame.py": ("tests/unit/storage/test_frame.py", "tests/unit/storage/test_log.py"),
-    "src/catenet/storage/guard_file.py": ("tests/unit/storage/test_guard_file.py",),
-    "src/catenet/storage/scan.py": LOG_TESTS,
-}
-"""Module to the tests that are to notice a change in it."""
 
 WARM = (
     "pytest",
@@ -79,17 +57,27 @@ NOT_PUT_IN = 97
 class Loop:
     """A pytest plugin: the collected tests run in a child for each mutant, instead of once."""
 
-    def __init__(self, module: str, mutants: Sequence[Mutant], tell: Callable[[Mutant, int], None]) -> None:
+    def __init__(
+        self,
+        module: str,
+        mutants: Sequence[Mutant],
+        tell: Callable[[Mutant, int], None],
+        until: float,
+    ) -> None:
         self._module = module
         self._mutants = mutants
         self._tell = tell
+        self._until = until
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants that change one function; what cannot be put in is left out."""
         name = self._module.removeprefix("src/").removesuffix(".py").replace("/", ".")
         module = importlib.import_module(name)
         original = (TREE / self._module).read_text(encoding="utf-8")
+        items = list(session.items)
         for mutant in self._mutants:
+            if time.monotonic() >= self._until:
+                break
             changed = changed_function(original, mutant.source, str(TREE / self._module))
             if changed is None:
                 continue
@@ -97,18 +85,23 @@ class Loop:
             def body(changed: tuple[str, types.CodeType] = changed) -> int:
                 if not put_in(module, *changed):
                     return NOT_PUT_IN
-                return run_items(session)
+                return run_items(session, items)
 
+            KILLER.unlink(missing_ok=True)
             self._tell(mutant, in_child(body))
+            if KILLER.exists():
+                # The test that noticed this change is likely to notice the next one: it goes first.
+                items.insert(0, items.pop(int(KILLER.read_text())))
         return True
 
 
-def run_items(session: pytest.Session) -> int:
-    """Run the collected tests up to the first failure; 1: one failed."""
-    for index, item in enumerate(session.items):
-        following = session.items[index + 1] if index + 1 < len(session.items) else None
+def run_items(session: pytest.Session, items: Sequence[pytest.Item]) -> int:
+    """Run tests up to the first failure; 1: one failed, and its place is written down."""
+    for index, item in enumerate(items):
+        following = items[index + 1] if index + 1 < len(items) else None
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
+            KILLER.write_text(str(index))
             return 1
     return 0
 
@@ -169,13 +162,13 @@ def run_tests(tests: Sequence[str], *plugins: object, keep_bytecode: bool = Fals
     return int(pytest.main([*options, *tests], plugins=list(plugins)))
 
 
-def campaign(module: str, tests: Sequence[str], known: Mapping[str, bool]) -> dict[str, bool]:
-    """Try every mutant of a module that is not known to be killed; return which are killed, by name."""
-    source = TREE / module
-    mutants = mutants_of(source, TOOL)
+def campaign(
+    module: str, tests: Sequence[str], mutants: Sequence[Mutant], *, until: float
+) -> dict[str, bool]:
+    """Try mutants of a module up to a moment of the monotonic clock; return which are killed, by name."""
+    source, told = TREE / module, PLACE / "told"
     if (code := in_child(lambda: run_tests(tests, keep_bytecode=True))) != 0:
         raise SystemExit(f"the tests of {module} fail without any change (pytest exit {code})")
-    told, left = PLACE / "told", [mutant for mutant in mutants if not known.get(mutant.name)]
     told.write_text("")
 
     def tell(mutant: Mutant, code: int) -> None:
@@ -188,7 +181,7 @@ def campaign(module: str, tests: Sequence[str], known: Mapping[str, bool]) -> di
         code = 98
         try:
             be_silent()
-            code = run_tests(tests, Loop(module, left, tell))
+            code = run_tests(tests, Loop(module, mutants, tell, until))
         finally:
             os._exit(code)
     if (code := os.waitstatus_to_exitcode(os.waitpid(zygote, 0)[1])) != 0:
@@ -196,12 +189,12 @@ def campaign(module: str, tests: Sequence[str], known: Mapping[str, bool]) -> di
     results = [json.loads(line) for line in told.read_text().splitlines()]
     killed = {name: code != 0 for name, code in results if code != NOT_PUT_IN}
     original = source.read_text(encoding="utf-8")
-    for mutant in left:
-        if mutant.name not in killed:
+    for mutant in mutants:
+        if mutant.name not in killed and time.monotonic() < until:
             source.write_text(mutant.source, encoding="utf-8")
             killed[mutant.name] = in_child(lambda: run_tests(tests)) != 0
             source.write_text(original, encoding="utf-8")
-    return {mutant.name: killed.get(mutant.name, True) for mutant in mutants}
+    return killed
 
 
 def remembered(place: Path, source: str) -> dict[str, bool]:
@@ -225,34 +218,80 @@ def make_tree() -> None:
     hypothesis.settings.load_profile("mutation")
 
 
-def main() -> int:
-    """Run the campaign; print a table and the survivors. 4: below the floor."""
-    parser = argparse.ArgumentParser(prog="scripts/campaign-mutation")
+def try_module(module: str, *, again: bool, until: float) -> tuple[list[Mutant], list[Mutant], int]:
+    """Return the mutants of a module, those that survive, and how many are left over."""
+    source = (TREE / module).read_text(encoding="utf-8")
+    mutants = mutants_of(TREE / module, TOOL, cache=PLACE)
+    place = PLACE / (module.replace("/", "-") + ".json")
+    known = remembered(place, source) if again else {}
+    wanted = [mutant for mutant in mutants if not known.get(mutant.name)]
+    if until < math.inf:
+        # What is left over when the time is up shall not always be the same.
+        random.shuffle(wanted)
+    known |= campaign(module, TARGETS[module], wanted, until=until)
+    place.write_text(json.dumps({"source": source, "killed": known}))
+    survivors = [mutant for mutant in mutants if known.get(mutant.name) is False]
+    return mutants, survivors, len([mutant for mutant in mutants if mutant.name not in known])
+
+
+def compare(module: str, found: Sequence[Mutant], listed: Section, *, whole: bool) -> int:
+    """Say which survivors the page has not got, and which it has that are none; return how many are new."""
+    source = (TREE / module).read_text(encoding="utf-8")
+    known = {Survivor.of(mutant, source): mutant for mutant in found}
+    new = [mutant for survivor, mutant in known.items() if survivor not in listed.reasons]
+    for mutant in new:
+        print(f"new: {module}:{mutant.line}:{mutant.column} {mutant.operator}\n{mutant.diff(source)}\n")
+    for survivor in listed.reasons if whole else ():
+        if survivor not in known:
+            print(
+                f"listed, but killed: {module}, {survivor.function}\n{survivor.before}\n{survivor.line()}\n"
+            )
+    return len(new)
+
+
+def options_of() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/campaign-mutation", epilog=f"Survivors are compared with {PAGE.relative_to(ROOT)}."
+    )
     parser.add_argument("--floor", type=float, default=85.0, help="percent killed, per module")
-    parser.add_argument("--again", action="store_true", help="try only the survivors of the last run")
-    parser.add_argument("modules", nargs="*", help="parts of paths; all when none is given")
+    parser.add_argument("--again", action="store_true", help="try what survived or was left over last time")
+    parser.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so long")
+    parser.add_argument("--write", action="store_true", help="write the page of survivors; reasons are kept")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="parts of paths; all when none is given")
     options = parser.parse_args()
-    chosen = [m for m in TARGETS if not options.modules or any(part in m for part in options.modules)]
-    if not chosen:
-        parser.error(
-            f"no module of the campaign has {' or '.join(options.modules)} in its path: {list(TARGETS)}"
-        )
+    wanted = options.modules
+    options.chosen = [m for m in TARGETS if not wanted or any(part in m for part in wanted)]
+    if not options.chosen:
+        parser.error(f"no module of the campaign has {' or '.join(wanted)} in its path: {list(TARGETS)}")
+    return options
+
+
+def main() -> int:
+    """Run the campaign; print the survivors that are new, and a table. 4: there are some, or too many."""
+    options = options_of()
     make_tree()
-    low = 0
-    for module in chosen:
-        start, source = time.monotonic(), (TREE / module).read_text(encoding="utf-8")
-        place = PLACE / (module.replace("/", "-") + ".json")
-        killed = campaign(module, TARGETS[module], remembered(place, source) if options.again else {})
-        place.write_text(json.dumps({"source": source, "killed": killed}))
-        for mutant in mutants_of(TREE / module, TOOL):
-            if not killed[mutant.name]:
-                print(f"{module}:{mutant.line}:{mutant.column} {mutant.operator}\n{mutant.diff(source)}\n")
-        percent = 100 * sum(killed.values()) / len(killed)
-        low += percent < options.floor
-        survivors = len(killed) - sum(killed.values())
-        counts = f"{len(killed)} mutants, {survivors} survive, {percent:.1f} % killed"
-        print(f"{module}: {counts}, {time.monotonic() - start:.0f} s", flush=True)
-    return 4 if low else 0
+    end = math.inf if options.budget is None else time.monotonic() + 60 * options.budget
+    listed = read(PAGE.read_text(encoding="utf-8"))
+    results: dict[str, Section] = {}
+    faults = 0
+    for place, module in enumerate(options.chosen):
+        start = time.monotonic()
+        until = start + max(0.0, end - start) / (len(options.chosen) - place)
+        mutants, survivors, left = try_module(module, again=options.again, until=until)
+        before = listed.get(module, Section())
+        faults += compare(module, survivors, before, whole=not left)
+        source = (TREE / module).read_text(encoding="utf-8")
+        found = [Survivor.of(mutant, source) for mutant in survivors]
+        results[module] = updated(before, len(mutants) - left, found)
+        faults += results[module].percent < options.floor
+        if not left:
+            listed[module] = results[module]
+        print(f"{module}: {time.monotonic() - start:.0f} s, {left} mutants left over", file=sys.stderr)
+    print(table(results), flush=True)
+    if options.write:
+        write(PAGE, {module: listed[module] for module in TARGETS if module in listed})
+    return 4 if faults else 0
 
 
 if __name__ == "__main__":

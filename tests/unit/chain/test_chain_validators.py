@@ -150,7 +150,10 @@ def test_power_may_move_when_the_total_stays_within_bounds() -> None:
     assert moved.total_power == MAX_TOTAL_POWER
 
 
-@pytest.mark.parametrize("members", [[], [(KEYS[0], 0)], [(KEYS[0], 1), (KEYS[0], 1)]])
+@pytest.mark.parametrize(
+    "members",
+    [[], [(KEYS[0], 0)], [(KEYS[0], 1), (KEYS[0], 1)], [(KEYS[0], MAX_TOTAL_POWER), (KEYS[1], 1)]],
+)
 def test_impossible_new_sets_are_refused(members: list[tuple[PublicKey, int]]) -> None:
     with pytest.raises(InvalidUpdate):
         ValidatorSet.new(members)
@@ -222,10 +225,14 @@ def priorities_of(valset: ValidatorSet) -> list[int]:
         ((5, -8), (1, 0)),
         # Spread 9: by 3: 2 and -1. The average is 0.
         ((6, -3), (1, 0)),
+        # Spread 8, twice the window to the last: by 2.
+        ((4, -4), (1, -1)),
+        # A window of 6, spread 9: by 2: 2, 0 and -2.
+        ((5, -1, -4), (0, 1, -1)),
     ],
 )
 def test_priorities_far_apart_are_divided_towards_zero(
-    before: tuple[int, int], after: tuple[int, int]
+    before: tuple[int, ...], after: tuple[int, ...]
 ) -> None:
     assert priorities_of(with_priorities(*before).increment(1)) == list(after)
 
@@ -250,6 +257,8 @@ def test_a_total_power_over_the_bound_is_named() -> None:
     over = MAX_TOTAL_POWER + 1
     with pytest.raises(InvalidUpdate, match=f"^total power {over} exceeds {MAX_TOTAL_POWER}$"):
         valset.update([(KEYS[5], 2), (KEYS[1], 0)])
+    with pytest.raises(InvalidUpdate, match=f"^total power {over + 1} exceeds {MAX_TOTAL_POWER}$"):
+        valset.update([(KEYS[5], 3), (KEYS[1], 0)])
     assert valset.update([(KEYS[5], 2), (KEYS[1], 0), (KEYS[2], 0)]).total_power == MAX_TOTAL_POWER
 
 
@@ -262,6 +271,9 @@ def test_priorities_after_an_update_fit_the_new_total() -> None:
     assert small.total_power == 2
     spread = max(priorities_of(small)) - min(priorities_of(small))
     assert spread <= 4
+    # Six of 18 leave: a window of 24, and the spread of 36 is more.
+    three = with_priorities(18, -18, 0, power=6)
+    assert priorities_of(three.update([(three.validators[2].public_key, 0)])) == [9, -9]
     joined = with_priorities(40, -40, power=10).update([(KEYS[7], 5)])
     # 25 and an eighth of it behind: -28. Spread 80 in a window of 50: by 2. Centred by -5 (-14 / 3, floored).
     found = {member.address: member.priority for member in joined.validators}
@@ -277,6 +289,7 @@ def test_sets_that_cannot_exist_are_not_read() -> None:
         (),
         (replace(members[0], power=0), *members[1:]),
         (*members[:2], replace(members[2], power=0)),
+        (*members[:2], replace(members[2], power=-1)),
         (members[0], members[0], members[1]),
         (members[1], members[0], members[2]),
         (members[0], members[2], members[1]),
@@ -289,6 +302,10 @@ def test_sets_that_cannot_exist_are_not_read() -> None:
     assert ValidatorSet.decode(ValidatorSet(validators=(large,), proposer=large).encode())
     with pytest.raises(DecodeError, match=f"2 validators with a total power of {MAX_TOTAL_POWER + 1}"):
         ValidatorSet.decode(ValidatorSet(validators=(large, more), proposer=large).encode())
+
+
+def test_a_member_begins_in_the_middle_of_the_rotation() -> None:
+    assert Validator(public_key=KEYS[0], power=1).priority == 0
 
 
 def test_members_are_found_by_address() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catenet.chain.commit import NIL, BlockID, PartSetHeader
+from catenet.chain.encoding import DecodeError
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core import guard
 from catenet.types.records import Record, RejoinRecord, VoteRecord
@@ -206,3 +207,57 @@ def test_a_journal_says_up_to_which_height_nothing_is_signed() -> None:
     refused = guard.decide(guard.GuardState(), vote(height=10**12), CHAIN, guard.NEVER)
     assert isinstance(refused, guard.Refuse)
     assert "nothing is signed before" in refused.reason
+
+
+def test_only_a_vote_whose_bytes_are_kept_goes_back_into_a_journal() -> None:
+    proposed, _ = sign(guard.GuardState(), proposal())
+    assert proposed.item
+    assert proposed.vote() is None
+    imported = replace(sign(guard.GuardState(), vote())[0], item=b"")
+    assert imported.vote() is None
+    assert guard.GuardState().vote() is None
+
+
+def test_a_state_holds_at_the_limit_and_not_one_beyond() -> None:
+    largest = guard.GuardState(height=2**63 - 1, round=2**31 - 1, step=3)
+    assert guard.GuardState.decode(largest.encode()) == largest
+    assert guard.import_json(guard.export_json(largest)) == largest
+    for beyond in (replace(largest, round=2**31), replace(largest, step=2**31)):
+        with pytest.raises(DecodeError):
+            guard.GuardState.decode(beyond.encode())
+    assert guard.GuardState.decode(replace(largest, step=2**31 - 1).encode()).step == 2**31 - 1
+
+
+def test_nothing_below_the_first_height_is_signed() -> None:
+    assert isinstance(guard.decide(guard.GuardState(), vote(height=0), CHAIN), guard.Refuse)
+    assert isinstance(guard.decide(guard.GuardState(), vote(height=1), CHAIN), guard.Sign)
+
+
+def test_a_journal_s_vote_at_the_same_place_changes_nothing() -> None:
+    state, _ = sign(guard.GuardState(), vote())
+    assert guard.raised(state, replace(vote(block_id=B), signature=b"s" * 64), CHAIN) is state
+
+
+def test_sign_bytes_of_another_length_than_they_say_name_nothing() -> None:
+    state, _ = sign(guard.GuardState(), vote())
+    length, body = state.sign_bytes[0], state.sign_bytes[1:]
+    assert length == len(body) < 127
+    for wrong in (length - 1, length + 1):
+        assert not guard.names_its_place(replace(state, sign_bytes=bytes([wrong]) + body), CHAIN)
+
+
+def test_cometbft_s_file_has_this_text() -> None:
+    state = guard.GuardState(height=5, round=1, step=2, sign_bytes=b"\xab\x01", signature=b"sig")
+    assert guard.export_json(state) == (
+        '{\n  "height": "5",\n  "round": 1,\n  "step": 2,\n  "signature": "c2ln",\n  "signbytes": "AB01"\n}\n'
+    )
+    assert guard.import_json("{}") == guard.GuardState()
+    for text in (
+        '{"height": "5", "round": -1, "step": 2}',
+        '{"height": "5", "round": 2147483648, "step": 2}',
+        '{"height": "5", "round": 4294967296, "step": 2}',
+        '{"height": "5", "round": 1, "step": -1}',
+        '{"height": "5", "round": 1, "step": 2, "signbytes": "AB01"}',
+    ):
+        with pytest.raises(ValueError, match=r"cannot have been signed|come together"):
+            guard.import_json(text)

@@ -145,6 +145,10 @@ def test_where_each_validator_was_seen_last_is_remembered() -> None:
     assert (book.top_round, book.heard_power, book.max_round) == (4, 2, [-1, 4, -1])
     book.add(vote(members, 2, round=2))
     assert (book.top_round, book.heard_power, book.max_round) == (4, 3, [-1, 4, 2])
+    # Who was heard of in round 0 is not counted again in a later one.
+    book.note_round(0, 0)
+    book.note_round(0, 1)
+    assert (book.top_round, book.heard_power, book.max_round) == (4, 6, [1, 4, 2])
 
 
 @pytest.mark.parametrize(
@@ -249,6 +253,9 @@ def test_a_commit_has_an_entry_a_validator() -> None:
     assert committed_power(commit, members, 99) == 5
     assert committed_power(commit, members, 101) == 0
     assert committed_power(commit, members, 102) == 0
+    # Absent is absent, whatever else an entry says.
+    absent = replace(commit.signatures[0], flag=Flag.ABSENT)
+    assert committed_power(replace(commit, signatures=(absent, *commit.signatures[1:])), members, 100) == 0
     short = replace(commit, signatures=commit.signatures[:4])
     with pytest.raises(ValueError, match="zip"):
         committed_power(short, members, 100)

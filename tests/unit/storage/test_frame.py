@@ -1,5 +1,6 @@
 """The bytes of a segment: golden ones, for they are a disk format, and what is refused beside them."""
 
+import struct
 import zlib
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from catenet.storage import frame
 from catenet.storage.frame import (
     FRAME_HEAD_BYTES,
+    HEADER_BYTES,
     PAYLOAD_BYTES_MAX,
     Checksum,
     SegmentHeader,
@@ -19,6 +21,7 @@ from catenet.storage.frame import (
     payload_of,
     records_of,
 )
+from catenet.types.errors import Corrupt
 
 LOG_ID = bytes(range(16))
 CHECKSUM = Checksum.of(LOG_ID, 3)
@@ -36,6 +39,7 @@ def test_a_header_has_these_bytes() -> None:
         "434154454c4f4731000102030405060708090a0b0c0d0e0f03000000000000000700000000000000" + "00" * 20
     )
     assert int.from_bytes(data[60:], "little") == zlib.crc32(data[:60])
+    assert len(data) == HEADER_BYTES == 64
     assert decode_header(data) == HEADER
     assert decode_header(data + b"more") == HEADER
 
@@ -63,6 +67,16 @@ def test_a_frame_has_these_bytes() -> None:
     assert frame_at(data, 0, CHECKSUM, base=64, sequence=9) == payload
     assert records_of(payload) == [b"ab", b"", b"c"]
     assert (payload_of([]), records_of(b"")) == (b"", [])
+    assert decode_head(data) == decode_head(data[:16])
+
+
+@pytest.mark.parametrize("records", [[b""], [b"a", b""], [b"", b""], [b"abc"]])
+def test_a_group_is_made_of_whole_records(records: list[bytes]) -> None:
+    payload = payload_of(records)
+    assert records_of(payload) == records
+    for wrong in (payload + b"\0", payload + bytes(3), b"\1" + bytes(3) + payload[:-4] + b"\5" + bytes(3)):
+        with pytest.raises(Corrupt, match="not made of whole records"):
+            records_of(wrong)
 
 
 @pytest.mark.parametrize(("length", "room"), [(0, 16), (1, 24), (7, 24), (8, 24), (9, 32), (16, 32)])
@@ -114,6 +128,8 @@ def test_a_group_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 class Counting:
     """A checksum that counts how often it is asked."""
 
+    before = CHECKSUM.before
+
     def __init__(self) -> None:
         self.asked: list[int] = []
 
@@ -163,3 +179,22 @@ def test_finding_costs_few_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_frame(data, 64, counting, after=1) == 72  # type: ignore[arg-type]  # it is called alike
     assert counting.asked == [72]
     assert FRAME_HEAD_BYTES == 16
+
+
+@pytest.mark.parametrize(("direct_bytes", "direct"), [(0, 0), (1, 1), (16, 2), (17, 3), (31, 4), (1000, 32)])
+def test_sums_come_from_a_table_after_so_many_bytes(
+    monkeypatch: pytest.MonkeyPatch, direct_bytes: int, direct: int
+) -> None:
+    """Behind 32 heads of frames of 8 bytes that are none stands a head that leads too far, then a frame."""
+    monkeypatch.setattr(frame, "DIRECT_BYTES", direct_bytes)
+    sums = [n if n % 2 else 2**32 - 1 - n for n in range(32)]
+    fakes = b"".join([struct.pack("<IIQ", 8, crc, 5 + n % 4) for n, crc in enumerate(sums)])
+    begin = bytes(64 + 512 + 16)
+    real = len(begin)
+    too_far = struct.pack("<IIQ", 80, 1, 5)
+    payload = b"a real one, of forty bytes with its tail"
+    data = begin[:64] + fakes + too_far + encode_frame(payload, CHECKSUM, sequence=9, offset=real)
+    counting = Counting()
+    assert find_frame(data, 64, counting, after=2) == real  # type: ignore[arg-type]  # it is called alike
+    assert counting.asked == [*range(64, 64 + 16 * direct, 16), real]
+    assert find_frame(data[:-7] + b"!" + data[-6:], 64, CHECKSUM, after=2) is None

@@ -107,6 +107,20 @@ def test_a_retired_guard_signs_nothing_whichever_slot_is_lost(tmp_path: Path) ->
     assert not path.with_name("guard.new").exists()
 
 
+def test_a_state_that_comes_back_lets_a_retired_guard_sign_again(tmp_path: Path) -> None:
+    path = tmp_path / "guard"
+    guard = GuardFile.create(path, LOG_ID)
+    guard.retire()
+    guard.restore(b"came back")
+    assert (guard.retired, guard.state) == (False, b"came back")
+    guard.close()
+    again = GuardFile.open(path)
+    assert (again.retired, again.state) == (False, b"came back")
+    again.write(b"goes on")
+    assert again.state == b"goes on"
+    again.close()
+
+
 def test_a_failed_sync_is_never_tried_again(tmp_path: Path) -> None:
     disk = Disk(fail_at=2)
     guard = GuardFile.create(tmp_path / "guard", LOG_ID, sync=disk)

@@ -181,7 +181,7 @@ def test_a_missing_or_shortened_segment_is_found(tmp_path: Path) -> None:
     third = segment_path(tmp_path, 3)
     data = third.read_bytes()
     third.unlink()
-    with pytest.raises(Corrupt, match="missing"):
+    with pytest.raises(Corrupt, match=r"0000000003\.seg: damaged at byte 0: the segment is missing"):
         contents(tmp_path)
     third.write_bytes(data[:64])
     with pytest.raises(Corrupt):
@@ -190,14 +190,19 @@ def test_a_missing_or_shortened_segment_is_found(tmp_path: Path) -> None:
     assert len(contents(tmp_path)) == 20
 
 
-def test_a_segment_of_another_log_is_found(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        log = Log.create(tmp_path / name, segment_bytes=300)
-        for n in range(20):
-            log.append([bytes([n]) * 50])
-        log.close()
-    segment_path(tmp_path / "a", 3).write_bytes(segment_path(tmp_path / "b", 3).read_bytes())
-    with pytest.raises(Corrupt, match="another log"):
+@pytest.mark.parametrize("other", [b"h" * 16, b"j" * 16])
+@pytest.mark.parametrize(("dropped", "number"), [(0, 2), (0, 4), (0, 6), (2, 4), (2, 5), (3, 6)])
+def test_a_segment_of_another_log_is_found(tmp_path: Path, other: bytes, dropped: int, number: int) -> None:
+    for name, log_id in (("a", b"i" * 16), ("b", other)):
+        log = Log.create(tmp_path / name, segment_bytes=64 + 2 * 24, log_id=log_id)
+        positions = [log.append([b"r%02d" % n]) for n in range(12)]
+        log.drop_before(positions[2 * dropped])
+        abandon(log)
+    foreign = segment_path(tmp_path / "a", number)
+    foreign.write_bytes(segment_path(tmp_path / "b", number).read_bytes())
+    assert segment_numbers(tmp_path / "a") == [*range(dropped + 1, 7)]
+    why = "damaged at byte 0: the segment belongs to another log"
+    with pytest.raises(Corrupt, match=f"{number:010d}.seg: {why}"):
         contents(tmp_path / "a")
 
 

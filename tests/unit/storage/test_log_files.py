@@ -9,7 +9,7 @@ from catenet.storage.frame import SegmentHeader, decode_header
 from catenet.storage.log import READERS_MAX, SEGMENT_BYTES, Log, write_segment
 from catenet.storage.scan import Position, default_remedy, segment_numbers, segment_path
 from catenet.types.errors import Corrupt, WrongState
-from support.storage import Disk, abandon
+from support.storage import Disk, abandon, flip
 
 
 def descriptors() -> int:
@@ -65,6 +65,34 @@ def test_room_is_written_ahead_and_taken_away_when_the_segment_ends(tmp_path: Pa
     again.append([b"x" * 200])
     assert segment_path(tmp_path, 3).stat().st_size == 64 + 16 + 208 + 100
     again.close()
+
+
+def test_room_is_written_again_when_it_is_used_up(tmp_path: Path) -> None:
+    log = Log.create(tmp_path, ahead_bytes=48)
+    path = segment_path(tmp_path, 1)
+    sizes = []
+    for n in range(7):
+        log.append([b"rec%d" % n])
+        sizes.append(path.stat().st_size)
+    # Two more frames of 24 bytes fill the room to its last byte.
+    assert sizes == [88 + 48] * 3 + [160 + 48] * 3 + [232 + 48]
+    abandon(log)
+    without = Log.open(tmp_path)
+    assert without.end == Position(1, 232)
+    without.append([b"x" * 100])
+    assert path.stat().st_size == 232 + 16 + 104
+    without.close()
+
+
+def test_damage_names_the_remedy_also_in_a_log_that_was_just_made(tmp_path: Path) -> None:
+    for remedy, said in ((None, "catenet repair --home"), ("ask Wei", "ask Wei")):
+        directory = tmp_path / "data" / said[:3]
+        log = Log.create(directory, remedy=remedy)
+        position = log.append([b"record"])
+        flip(segment_path(directory, 1), (position.offset + 20) * 8)
+        with pytest.raises(Corrupt, match=said):
+            log.read(position)
+        log.close()
 
 
 def test_a_segment_is_synced_before_the_next_one_begins(tmp_path: Path) -> None:
@@ -138,6 +166,8 @@ def test_groups_begin_in_the_middle_of_any_segment(tmp_path: Path) -> None:
         assert [group for _, group in log.groups(start)] == [[b"rec%d" % m] for m in range(n, 8)]
         assert [position for position, _ in log.groups(start)] == positions[n:]
     assert list(log.groups(log.end)) == []
+    assert list(log.groups(Position(log.end.segment, log.end.offset + 8))) == []
+    assert list(log.groups(Position(log.end.segment + 1, 64))) == []
     assert list(log.records()) == [(position, b"rec%d" % n) for n, position in enumerate(positions)]
     log.close()
 
@@ -188,9 +218,10 @@ def test_a_segment_under_another_number_is_found(tmp_path: Path) -> None:
     for n in range(3):
         log.append([b"rec%d" % n])
     log.close()
-    segment_path(tmp_path, 2).write_bytes(segment_path(tmp_path, 3).read_bytes())
-    with pytest.raises(Corrupt, match="header does not check"):
-        Log.open(tmp_path)
+    for other in (3, 1):
+        segment_path(tmp_path, 2).write_bytes(segment_path(tmp_path, other).read_bytes())
+        with pytest.raises(Corrupt, match=r"02\.seg: damaged at byte 0: the segment's header does not check"):
+            Log.open(tmp_path)
 
 
 def test_a_segment_file_is_made_under_another_name_first(tmp_path: Path) -> None:

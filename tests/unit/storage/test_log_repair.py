@@ -51,7 +51,9 @@ def test_repair_of_a_damaged_first_header_keeps_nothing(tmp_path: Path) -> None:
     assert segment_numbers(tmp_path) == []
 
 
-@pytest.mark.parametrize("fault", ["missing", "other log", "other number", "other sequence", "cut header"])
+@pytest.mark.parametrize(
+    "fault", ["missing", "other log", "later number", "lower number", "other sequence", "cut header"]
+)
 def test_repair_ends_at_the_first_segment_that_is_not_of_the_chain(tmp_path: Path, fault: str) -> None:
     datas = three_segments(tmp_path)
     path = segment_path(tmp_path, 2)
@@ -61,8 +63,10 @@ def test_repair_ends_at_the_first_segment_that_is_not_of_the_chain(tmp_path: Pat
             path.unlink()
         case "other log":
             path.write_bytes(SegmentHeader(log_id=b"o" * 16, number=2, first_sequence=3).encode() + body)
-        case "other number":
+        case "later number":
             path.write_bytes(SegmentHeader(log_id=b"i" * 16, number=3, first_sequence=3).encode() + body)
+        case "lower number":
+            path.write_bytes(SegmentHeader(log_id=b"i" * 16, number=1, first_sequence=3).encode() + body)
         case "other sequence":
             path.write_bytes(SegmentHeader(log_id=b"i" * 16, number=2, first_sequence=4).encode() + body)
         case _:
