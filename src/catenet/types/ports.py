@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from catenet.chain.commit import BlockID, Commit
@@ -11,6 +12,7 @@ from catenet.types.effects import TxRefusal
 from catenet.types.events import Level
 from catenet.types.ids import Address, TxId
 from catenet.types.messages import Found, Message, Wanted
+from catenet.types.query import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,40 @@ class BlockReader(Protocol):
 
     def validators_at(self, height: int) -> ValidatorSet | None:
         """Return the validators who sign a height, up to one above the head, or None."""
+        ...
+
+
+class Order(Enum):
+    """From which end a search begins."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TxPlace:
+    """A transaction's place in the chain; places are ordered as the chain is."""
+
+    height: int
+    index: int
+
+
+class EventIndex(Protocol):
+    """What transactions and blocks said of themselves. Never behind: a final block can be found at once.
+
+    A page beyond the last one is empty. Raises `InvalidInput` for a query that would look at too many rows.
+    """
+
+    def search_txs(
+        self, query: Query, *, page: int, per_page: int, order: Order
+    ) -> tuple[int, Sequence[TxPlace]]:
+        """Return how many transactions match, and one page of them. Pages begin at 1."""
+        ...
+
+    def search_blocks(
+        self, query: Query, *, page: int, per_page: int, order: Order
+    ) -> tuple[int, Sequence[int]]:
+        """Return how many blocks match, and one page of their heights. Pages begin at 1."""
         ...
 
 
