@@ -4,6 +4,7 @@ import errno
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.keys import PrivateKey
 from catenet.chain.state import ChainState, advance, block_time, make_header
 from catenet.storage.log import Log
-from catenet.types.application import BlockOutcome, TxResult
+from catenet.types.application import BlockOutcome, Event, EventAttribute, TxResult
 from catenet.types.effects import CommitBlock
 
 GENESIS_TIME_NS = 1_700_000_000 * 10**9
@@ -130,3 +131,20 @@ class Disk:
         if self.fail_at is not None and self.syncs >= self.fail_at:
             raise OSError(self.error, os.strerror(self.error))
         os.fdatasync(descriptor)
+
+
+def speaking(block: CommitBlock) -> CommitBlock:
+    """Return the block, executed by an application that says what it saw."""
+
+    def seen(**values: str) -> Event:
+        attributes = tuple([EventAttribute(key=key, value=value) for key, value in values.items()])
+        return Event(type="seen", attributes=attributes)
+
+    results = tuple(
+        [
+            replace(result, events=(seen(height=str(block.height), index=str(index)),))
+            for index, result in enumerate(block.outcome.results)
+        ]
+    )
+    events = (seen(height=str(block.height)),)
+    return replace(block, outcome=replace(block.outcome, results=results, events=events))

@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "repair": ("catenet.cli.repair", "repair", "Cut a damaged journal down to what is valid."),
     "rejoin": ("catenet.cli.rejoin", "rejoin", "Have a home that lost its memory ask the others first."),
+    "index": ("catenet.cli.index", "index", "Make a stopped node's index again, or cut it."),
     "debug": ("catenet.cli.debug", "debug", "Look into a home's files."),
     "config": ("catenet.cli.config", "config", "Show the configuration and where it comes from."),
 }

@@ -19,15 +19,17 @@ from catenet.chain.state import ChainState
 from catenet.chain.validators import ValidatorSet
 from catenet.storage import index
 from catenet.storage.blocks import BlockRecord, decode_block_record
+from catenet.storage.event_rows import EVENTS, event_rows
 from catenet.storage.index import HASHES, HEIGHTS, META, TXS, BlockRow, Meta
 from catenet.storage.log import Log
 from catenet.storage.scan import Position, default_remedy, segment_numbers
+from catenet.storage.search import EventSearch
 from catenet.storage.tables import Tables, destroy
 from catenet.types.application import BlockOutcome
 from catenet.types.effects import CommitBlock
 from catenet.types.errors import Corrupt, WrongState
 from catenet.types.ids import TxId
-from catenet.types.ports import StoredBlock, TxLocation
+from catenet.types.ports import StoredBlock, TxLocation, TxPlace
 
 CACHE_BYTES = 32 << 20
 SEGMENT_BYTES = 64 << 20
@@ -47,6 +49,7 @@ class Ledger:
         rebuilt: bool,
         cache_bytes: int = CACHE_BYTES,
         pending_rows_max: int = PENDING_ROWS_MAX,
+        progress: Callable[[int], object] = lambda height: None,
     ) -> None:
         self._log = log
         self._tables = tables
@@ -57,12 +60,17 @@ class Ledger:
         self._head = meta.head if meta else 0
         self._lowest = meta.lowest if meta else 0
         self._flushed = self._head
+        self._events_from = meta.events_from if meta else 0
+        newest = self.row(self._head)
+        self._txs = newest.txs_after if newest else 0
+        self.events = EventSearch(tables, self)
+        """Finds transactions and blocks by their events."""
         self._cache: OrderedDict[int, BlockRecord] = OrderedDict()
         self._cached_bytes = 0
         self._store_lock = threading.Lock()
         self._flush_lock = threading.Lock()
         self._cache_lock = threading.Lock()
-        self._catch_up(meta.end if meta else None)
+        self._catch_up(meta.end if meta else None, progress)
         if meta is None:
             self.flush()  # from here on it is known what a crash must not lose
 
@@ -75,10 +83,12 @@ class Ledger:
         pending_rows_max: int = PENDING_ROWS_MAX,
         segment_bytes: int = SEGMENT_BYTES,
         sync: Callable[[int], None] = os.fdatasync,
+        progress: Callable[[int], object] = lambda height: None,
     ) -> "Ledger":
         """Open or create the ledger in `data/blocks` and `data/index`; catch the index up or rebuild it.
 
-        Raises `Corrupt` when a block that was flushed is damaged.
+        `progress` hears each height that is indexed again. Raises `Corrupt` when a block that was flushed
+        is damaged.
         """
         blocks, path = data / "blocks", data / "index"
         tables, meta, rebuilt = _open_index(path)
@@ -95,8 +105,19 @@ class Ledger:
                 destroy(path)
                 tables, meta, rebuilt = Tables(path, index.TABLES), None, True
         return cls(
-            log, tables, meta, rebuilt=rebuilt, cache_bytes=cache_bytes, pending_rows_max=pending_rows_max
+            log,
+            tables,
+            meta,
+            rebuilt=rebuilt,
+            cache_bytes=cache_bytes,
+            pending_rows_max=pending_rows_max,
+            progress=progress,
         )
+
+    @property
+    def index_path(self) -> Path:
+        """Where the index is."""
+        return self._tables.path
 
     @property
     def lowest(self) -> int:
@@ -107,6 +128,11 @@ class Ledger:
     def head(self) -> int:
         """Newest final height; 0 before the first block."""
         return self._head
+
+    @property
+    def events_from(self) -> int:
+        """Lowest height whose events are indexed."""
+        return max(self._events_from, self.lowest)
 
     @property
     def flushed(self) -> int:
@@ -161,7 +187,7 @@ class Ledger:
         """Make everything stored so far durable; return the height. Runs beside `append`. Raises OSError."""
         with self._flush_lock:
             with self._store_lock:
-                meta = Meta(self._log.id, self._head, self._lowest, self._log.end)
+                meta = Meta(self._log.id, self._head, self._lowest, self._log.end, self._events_from)
                 self._tables.put(index.meta_changes(meta))
                 self._tables.freeze()
             self._log.sync()
@@ -200,8 +226,13 @@ class Ledger:
 
     def time_at(self, height: int) -> int | None:
         """Return the time of a block in nanoseconds, or None when it is not here. Raises `Corrupt`."""
+        row = self.row(height)
+        return row.time_ns if row else None
+
+    def row(self, height: int) -> BlockRow | None:
+        """Return what the index says of a block, or None when it is not here. Raises `Corrupt`."""
         row = self._tables.get(HEIGHTS, index.height_key(height)) if height > 0 else None
-        return index.read_block(row).time_ns if row else None
+        return index.read_block(row) if row else None
 
     def height_of(self, block_hash: bytes) -> int | None:
         """Return the height of a block hash, or None. Raises `Corrupt`."""
@@ -216,6 +247,25 @@ class Ledger:
         """Return where transactions were committed; unknown ones are left out. Raises `Corrupt`."""
         rows = self._tables.get_many(TXS, ids)
         return {tx_id: index.read_tx(row) for tx_id, row in rows.items()}
+
+    def place(self, tx_id: TxId) -> TxPlace | None:
+        """Return where a transaction was committed, or None. Raises `Corrupt`."""
+        found = self.locate((tx_id,)).get(tx_id)
+        return TxPlace(found.height, found.index) if found else None
+
+    def forget_events(self, below: int) -> None:
+        """Drop the event index of heights below `below` that are not the newest one: searches begin above.
+
+        Durable with the next flush. Raises `Corrupt`.
+        """
+        for height in range(self.events_from, min(below, self._head)):
+            outcome = self.outcome(height)
+            with self._store_lock:
+                if outcome is not None:
+                    self._tables.put({EVENTS: dict.fromkeys(event_rows(height, outcome))})
+                self._events_from = height + 1
+            if self._tables.pending_rows > self._pending_rows_max:
+                self.flush()
 
     def committed(self, ids: Sequence[TxId]) -> Mapping[TxId, int]:
         """Return the block time of each id that was ever committed, its newest one. Raises `Corrupt`."""
@@ -243,9 +293,9 @@ class Ledger:
         outcome: BlockOutcome,
         evidence: Sequence[bytes],
     ) -> None:
-        row = BlockRow(position, record.time_ns, record.block_id.hash)
-        codes = [result.code for result in outcome.results]
-        self._tables.put(index.block_changes(record.height, row, tx_ids, codes, evidence))
+        row = BlockRow(position, record.time_ns, record.block_id.hash, self._txs, len(tx_ids))
+        self._tables.put(index.block_changes(record.height, row, tx_ids, outcome, evidence))
+        self._txs = row.txs_after
         self._lowest = self._lowest or record.height
         self._head = record.height  # last: whoever sees the height finds its rows
 
@@ -262,14 +312,14 @@ class Ledger:
             cached = self._cache.get(height)
         if cached is not None:
             return cached
-        row = self._tables.get(HEIGHTS, index.height_key(height)) if height > 0 else None
+        row = self.row(height)
         if row is None:
             return None
-        position, _, block_hash = index.read_block(row)
-        group = self._log.read(position)
+        group = self._log.read(row.position)
         record = decode_block_record(group[0]) if group else None
-        if record is None or (record.height, record.block_id.hash) != (height, block_hash):
-            raise Corrupt(f"{self._log.directory}: block {height} is not at {position}. {self._log.remedy}")
+        if record is None or (record.height, record.block_id.hash) != (height, row.hash):
+            where = f"{self._log.directory}: block {height} is not at {row.position}"
+            raise Corrupt(f"{where}. {self._log.remedy}")
         return record
 
     def _require_same(self, height: int, block_id: BlockID) -> None:
@@ -278,7 +328,7 @@ class Ledger:
             mine, other = record.block_id.hash.hex(), block_id.hash.hex()
             raise Corrupt(f"block {height} is stored with hash {mine}, and now decided with {other}")
 
-    def _catch_up(self, end: Position | None) -> None:
+    def _catch_up(self, end: Position | None, progress: Callable[[int], object]) -> None:
         """Index what the log holds beyond what the index covers."""
         for position, group in self._log.groups(end):
             for data in group:
@@ -289,6 +339,7 @@ class Ledger:
                 outcome, evidence = record.decoded_outcome(), record.evidence_hashes()
                 self._add(record, position, record.tx_ids(), outcome, evidence)
                 self._remember(record)
+                progress(record.height)
             if self._tables.pending_rows > self._pending_rows_max:
                 self.flush()
 

@@ -30,6 +30,8 @@ DATA_FILE = "data.mdb"
 CLEAN_MARK = "CLEAN"
 SUSPECT_MARK = "SUSPECT"
 _CHUNK = 1 << 20
+SCAN_PIECE = 1_000
+"""Rows that one read transaction of a scan covers."""
 
 _DAMAGE = (
     lmdb.CorruptedError,
@@ -145,6 +147,23 @@ class Tables:
                 if row is not None:
                     rows.append((key, row))
         return rows
+
+    def scan(self, name: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows with `start` <= key < `end`, ascending: all that are here now, maybe newer ones too.
+
+        However many there are, others read and write between pieces of the way. Raises `Corrupt`.
+        """
+        with self._mutex:
+            overlays = [dict(overlay) for overlay in (self._frozen[name], self._pending[name])]
+        changed = {key: row for overlay in overlays for key, row in overlay.items() if start <= key < end}
+        stored = self._pieces(name, start, end)
+        if not changed:
+            yield from stored
+            return
+        kept = (item for item in stored if item[0] not in changed)
+        for key, row in merge(kept, iter(sorted(changed.items())), key=lambda item: item[0]):
+            if row is not None:
+                yield key, row
 
     def freeze(self) -> None:
         """Set apart what the next commit writes. What is put from now on belongs to the one after."""
@@ -262,6 +281,23 @@ class Tables:
             if key > after and key not in changed:
                 yield key, self._unsealed(key, sealed)
             at_row = cursor.next()
+
+    def _pieces(self, name: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what LMDB holds in the range; no transaction stays open while the caller works."""
+        while True:
+            rows: list[tuple[bytes, bytes]] = []
+            with self._reading(name) as cursor:
+                at_row = cursor.set_range(start)
+                while at_row and len(rows) < SCAN_PIECE:
+                    key, sealed = cursor.item()
+                    if key >= end:
+                        break
+                    rows.append((key, self._unsealed(key, sealed)))
+                    at_row = cursor.next()
+            yield from rows
+            if len(rows) < SCAN_PIECE:
+                return
+            start = rows[-1][0] + b"\0"
 
     def _unsealed(self, key: bytes, sealed: bytes) -> bytes:
         if not _checks(key, sealed):
