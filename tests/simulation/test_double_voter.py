@@ -8,6 +8,7 @@ import pytest
 from catenet.apps.kv import KeyValue
 from catenet.chain.block import Block
 from catenet.chain.commit import NIL
+from catenet.chain.evidence import DuplicateVoteEvidence
 from catenet.chain.state import ChainState
 from catenet.chain.vote import Vote, VoteType
 from catenet.core.node import Node
@@ -108,6 +109,7 @@ def convictions(town: Town, index: int) -> list[int]:
         stored = chain.block(height)
         assert stored is not None
         for piece in Block.decode(stored.raw).evidence:
+            assert isinstance(piece, DuplicateVoteEvidence)
             assert (piece.vote_a.address, piece.vote_b.address) == (ADDRESS, ADDRESS)
             assert piece.height == AT
             found.append(height)

@@ -6,8 +6,7 @@ Only signatures that verify count. Nothing is taken from the simulator: an opera
 from collections.abc import Iterable, Sequence
 
 from catenet.chain.commit import BlockID, Flag
-from catenet.chain.encoding import message_field
-from catenet.chain.evidence import decode_list
+from catenet.chain.evidence import DuplicateVoteEvidence, unwrap
 from catenet.chain.keys import Verify
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote, VoteType
@@ -49,8 +48,8 @@ def _votes(record: Record) -> list[Vote]:
             places = range(len(commit.signatures))
             return [commit.vote(i) for i in places if commit.signatures[i].flag is not Flag.ABSENT]
         case EvidenceRecord(evidence=wrapped):
-            pieces = decode_list(message_field(1, wrapped))
-            return [vote for piece in pieces for vote in (piece.vote_a, piece.vote_b)]
+            piece = unwrap(wrapped)
+            return [piece.vote_a, piece.vote_b] if isinstance(piece, DuplicateVoteEvidence) else []
         case _:
             return []
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from catenet.chain.block import Block, block_id, data_hash
 from catenet.chain.commit import ABSENT, EMPTY_COMMIT, NIL, BlockID, Commit, CommitSig, Flag
-from catenet.chain.evidence import DuplicateVoteEvidence, list_hash
+from catenet.chain.evidence import Evidence, list_hash
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.keys import PrivateKey, PublicKey
 from catenet.chain.light_block import LightBlock
@@ -63,7 +63,7 @@ class LocalChain:
     def build(
         self,
         txs: Sequence[bytes] = (),
-        evidence: tuple[DuplicateVoteEvidence, ...] = (),
+        evidence: tuple[Evidence, ...] = (),
         last_commit: Commit | None = None,
     ) -> Block:
         """Return a valid next block."""

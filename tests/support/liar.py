@@ -9,8 +9,7 @@ from pathlib import Path
 from random import Random
 
 from catenet.chain.commit import NIL
-from catenet.chain.encoding import message_field
-from catenet.chain.evidence import DuplicateVoteEvidence
+from catenet.chain.evidence import Evidence, wrap
 from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PrivateKey, node_id, parse_key_file, parse_node_key
 from catenet.chain.vote import Vote, VoteType
@@ -37,6 +36,7 @@ class Liar:
         self.heard: list[ProposalMessage] = []
         self.on_proposal: Callable[[ProposalMessage], None] = lambda message: None
         self.up: set[Address] = set()
+        self._changed = asyncio.Event()
         node = parse_node_key(home.node_key.read_text())
         members = {validator.address: validator.public_key for validator in self.genesis.validators}
         self.peers = Peers(
@@ -58,7 +58,17 @@ class Liar:
     @property
     def index(self) -> int:
         """Its place among the validators: all have one power, so the order is that of addresses."""
-        return sorted(validator.address for validator in self.genesis.validators).index(self.address)
+        return self.index_of(self.address)
+
+    def index_of(self, address: Address) -> int:
+        return sorted(validator.address for validator in self.genesis.validators).index(address)
+
+    async def wait_link(self, peer: Address, *, up: bool, within_s: float = 20.0) -> None:
+        """Wait until the connection to a peer is up or down."""
+        async with asyncio.timeout(within_s):
+            while (peer in self.up) is not up:
+                self._changed.clear()
+                await self._changed.wait()
 
     def vote_twice(self, proposal: ProposalMessage) -> tuple[Vote, Vote]:
         """Return prevotes of one round for the proposed block and for nil."""
@@ -77,9 +87,9 @@ class Liar:
     def sign(self, vote: Vote) -> Vote:
         return replace(vote, signature=self.key.sign(vote.sign_bytes(self.genesis.chain_id)))
 
-    def accuse(self, peer: Address, evidence: DuplicateVoteEvidence) -> None:
+    def accuse(self, peer: Address, evidence: Evidence) -> None:
         """Give a peer evidence."""
-        self.peers.send(peer, [EvidenceMessage(evidence=message_field(1, evidence.encode()))])
+        self.peers.send(peer, [EvidenceMessage(evidence=wrap(evidence))])
 
     # `ports.PeerHandler`.
 
@@ -91,6 +101,7 @@ class Liar:
 
     def on_link(self, peer: Address, *, up: bool) -> None:
         (self.up.add if up else self.up.discard)(peer)
+        self._changed.set()
 
     async def on_fetch(self, peer: Address, wanted: Wanted) -> Sequence[Found]:
         return ()

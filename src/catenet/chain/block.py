@@ -12,7 +12,7 @@ from catenet.chain import merkle
 from catenet.chain.block_id import BlockID, PartSetHeader
 from catenet.chain.commit import Commit
 from catenet.chain.encoding import DecodeError, Message, message_field, read_uvarint, uvarint
-from catenet.chain.evidence import DuplicateVoteEvidence
+from catenet.chain.evidence import Evidence
 from catenet.chain.header import Header
 
 PART_BYTES = 65_536
@@ -24,7 +24,7 @@ class Block:
 
     header: Header
     txs: Sequence[bytes]
-    evidence: tuple[DuplicateVoteEvidence, ...]
+    evidence: tuple[Evidence, ...]
     last_commit: Commit
 
     def encode(self) -> bytes:

@@ -20,6 +20,8 @@ from catenet.chain.encoding import (
     uvarint,
 )
 from catenet.chain.keys import Verify
+from catenet.chain.light import InvalidCommit
+from catenet.chain.light import check_form as check_light_form
 from catenet.chain.light_block import LightBlock
 from catenet.chain.params import ConsensusParams
 from catenet.chain.validators import Validator, ValidatorSet
@@ -46,6 +48,11 @@ class DuplicateVoteEvidence:
     def height(self) -> int:
         """The height at which the validator voted twice."""
         return self.vote_a.height
+
+    @property
+    def accused(self) -> tuple[bytes, ...]:
+        """The addresses of whom this convicts."""
+        return (self.vote_a.address,)
 
     def encode(self) -> bytes:
         """Return the canonical bytes, without the wrapper that names the kind of evidence."""
@@ -123,6 +130,11 @@ class LightClientAttackEvidence:
         """The height from which the age of this evidence counts."""
         return self.common_height
 
+    @property
+    def accused(self) -> tuple[bytes, ...]:
+        """The addresses of whom this convicts; of blocks of two rounds, nobody."""
+        return tuple([member.address for member in self.byzantine_validators])
+
     def encode(self) -> bytes:
         """Return the canonical bytes, without the wrapper that names the kind of evidence."""
         members = [message_field(3, member.encode()) for member in self.byzantine_validators]
@@ -152,6 +164,24 @@ class LightClientAttackEvidence:
         """Return the name of this evidence: of the block's hash, only the first 31 bytes are in it."""
         block = self.conflicting_block.hash()[:31] + b"\0"
         return sha256(block + uvarint(2 * self.common_height)).digest()
+
+    def check_form(self) -> None:
+        """Raise `InvalidEvidence` unless the parts fit each other; who signed is not looked at."""
+        block = self.conflicting_block
+        if not 0 < self.common_height <= block.height:
+            raise InvalidEvidence(f"common height {self.common_height}, conflict at height {block.height}")
+        if self.total_power < 1:
+            raise InvalidEvidence(f"a total power of {self.total_power}")
+        if block.validators.by_address(block.validators.proposer.address) is None:
+            raise InvalidEvidence("the proposer of the conflicting block is none of its validators")
+        try:
+            check_light_form(block, block.chain_id)
+        except InvalidCommit as error:
+            raise InvalidEvidence(f"the conflicting block: {error.reason}") from error
+
+
+Evidence = DuplicateVoteEvidence | LightClientAttackEvidence
+"""What a block may hold against validators."""
 
 
 def make(vote1: Vote, vote2: Vote, valset: ValidatorSet, time_ns: int) -> DuplicateVoteEvidence:
@@ -205,23 +235,38 @@ def is_expired(
     )
 
 
-def encode_list(evidence: Sequence[DuplicateVoteEvidence]) -> bytes:
+def wrap(evidence: Evidence) -> bytes:
+    """Return one `Evidence`: the bytes in a field that names their kind."""
+    return message_field(1 if isinstance(evidence, DuplicateVoteEvidence) else 2, evidence.encode())
+
+
+def unwrap(data: bytes) -> Evidence:
+    """Read one canonical `Evidence`; raises `DecodeError`, also on kinds that are not known."""
+    (evidence,) = decode_list(message_field(1, data))
+    return evidence
+
+
+def encode_list(evidence: Sequence[Evidence]) -> bytes:
     """Return the canonical `EvidenceList`: each piece wrapped in its kind; empty when there is none."""
-    return b"".join([message_field(1, message_field(1, piece.encode())) for piece in evidence])
+    return b"".join([message_field(1, wrap(piece)) for piece in evidence])
 
 
-def decode_list(data: bytes) -> tuple[DuplicateVoteEvidence, ...]:
-    """Read a canonical `EvidenceList`; raises `DecodeError`, also on kinds other than double votes (E2)."""
-    evidence = []
+def decode_list(data: bytes) -> tuple[Evidence, ...]:
+    """Read a canonical `EvidenceList`; raises `DecodeError`, also on kinds that are not known."""
+    evidence: list[Evidence] = []
     for wrapped in Message(data, repeated=1).repeated():
-        piece = Message(wrapped, pieces=(1, 2)).piece(1)
-        if not piece:
+        message = Message(wrapped, pieces=(1, 2))
+        double_vote, attack = message.piece(1), message.piece(2)
+        if double_vote:
+            evidence.append(DuplicateVoteEvidence.read(double_vote))
+        elif attack:
+            evidence.append(LightClientAttackEvidence.decode(attack))
+        else:
             raise DecodeError("evidence of an unknown kind")
-        evidence.append(DuplicateVoteEvidence.read(piece))
     require_canonical(data, encode_list(evidence))
     return tuple(evidence)
 
 
-def list_hash(evidence: Sequence[DuplicateVoteEvidence]) -> bytes:
+def list_hash(evidence: Sequence[Evidence]) -> bytes:
     """Return the `evidence_hash` of a header."""
     return merkle.root([piece.encode() for piece in evidence])

@@ -164,6 +164,35 @@ def verify_commit_trusting(
     raise NotTrusted(f"power {power} of {valset.total_power} of the trusted validators signed")
 
 
+def signed_power(chain_id: str, valset: ValidatorSet, commit: Commit, verify: Verify) -> int:
+    """Return the power of those of a set who signed for the commit's block, all signatures checked.
+
+    Entries of strangers are passed over. Raises `InvalidCommit`.
+    """
+    signed, power = _Signed(chain_id, commit), 0
+    seen: set[bytes] = set()
+    for index, entry in enumerate(commit.signatures):
+        member = valset.by_address(entry.address)
+        if entry.flag is not Flag.COMMIT or member is None:
+            continue
+        if entry.address in seen:
+            raise InvalidCommit(f"entry {index} is a second one of {entry.address.hex().upper()}")
+        seen.add(entry.address)
+        if not verify(member.public_key, signed.bytes_of(entry), entry.signature):
+            raise InvalidCommit(f"the signature of entry {index} is wrong")
+        power += member.power
+    return power
+
+
+def check_decided_by(chain_id: str, block: LightBlock, verify: Verify) -> None:
+    """Check that a block's own validators decided it, and every signature for it. Raises `InvalidCommit`."""
+    valset, commit = block.validators, block.commit
+    _check_shape(valset, commit.block_id, block.height, commit)
+    power = signed_power(chain_id, valset, commit, verify)
+    if not valset.two_thirds(power):
+        raise InvalidCommit(f"power {power} of {valset.total_power} signed: not more than two thirds")
+
+
 def check_form(block: LightBlock, chain_id: str) -> None:
     """Check that the parts of a light block belong together; nothing is said of who signed.
 

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from catenet.chain import state as chain_state
 from catenet.chain.block import Block
 from catenet.chain.commit import BlockID, Commit
-from catenet.chain.evidence import DuplicateVoteEvidence
+from catenet.chain.evidence import DuplicateVoteEvidence, Evidence
 from catenet.chain.keys import PublicKey
 from catenet.chain.state import ChainState
 from catenet.chain.validators import ValidatorSet
-from catenet.types.application import BlockOutcome, CommitInfo, FinalizeBlock, Misbehavior, ProcessProposal
+from catenet.types.application import (
+    BlockOutcome,
+    CommitInfo,
+    FinalizeBlock,
+    Misbehavior,
+    MisbehaviorKind,
+    ProcessProposal,
+)
 from catenet.types.assembly import Assembled
 from catenet.types.batch import Segment
 from catenet.types.effects import Append, CommitBlock, Effect, Execute, Halt
@@ -212,17 +219,24 @@ def commit_info(validators: ValidatorSet | None, commit: Commit) -> CommitInfo:
     return CommitInfo(round=commit.round, votes=tuple(votes))
 
 
-def misbehavior(evidence: tuple[DuplicateVoteEvidence, ...]) -> tuple[Misbehavior, ...]:
-    """Return the evidence in a block, as applications are told."""
-    return tuple(
-        [
+def misbehavior(evidence: tuple[Evidence, ...]) -> tuple[Misbehavior, ...]:
+    """Return the evidence in a block, as applications are told: an entry for each who is convicted."""
+    told: list[Misbehavior] = []
+    for item in evidence:
+        if isinstance(item, DuplicateVoteEvidence):
+            guilty, kind = [(item.vote_a.address, item.validator_power)], MisbehaviorKind.DUPLICATE_VOTE
+        else:
+            guilty = [(member.address, member.power) for member in item.byzantine_validators]
+            kind = MisbehaviorKind.LIGHT_CLIENT_ATTACK
+        told += [
             Misbehavior(
-                address=item.vote_a.address,
-                power=item.validator_power,
-                height=item.vote_a.height,
+                address=address,
+                power=power,
+                height=item.height,
                 time_ns=item.time_ns,
                 total_power=item.total_power,
+                kind=kind,
             )
-            for item in evidence
+            for address, power in guilty
         ]
-    )
+    return tuple(told)

@@ -60,7 +60,7 @@ class Node:
             config.batches, address, window, dedup_window_ns=state.dedup_window_ns, requests=self._requests
         )
         self._ingress = Ingress(config.ingress, self._batches, requests=self._requests)
-        self._evidence = EvidencePool(history, verify)
+        self.evidence = EvidencePool(history, verify)
         self._following = following.Following(
             Sync(config.sync, verify=verify, requests=self._requests),
             self._batches,
@@ -70,7 +70,7 @@ class Node:
         self._consensus = self._new_consensus()
         self._links: dict[Address, None] = {}
         self._records: Sequence[Record] = ()
-        self._proposer = proposing.Proposer(self._batches, self._evidence, address)
+        self._proposer = proposing.Proposer(self._batches, self.evidence, address)
         self._replaying = 0
         self._taking_part = False
 
@@ -84,7 +84,7 @@ class Node:
         state = self._execution.state
         self._records = records
         self._batches.restore(records, state.last_height, state.last_time_ns)
-        self._evidence.restore(records)
+        self.evidence.restore(records)
 
     # What the outside may read.
 
@@ -115,7 +115,7 @@ class Node:
     def live_records(self) -> list[Record]:
         """Return what must be copied forward when the journal is trimmed, beside the newest heights."""
         rejoin = self._consensus.rejoin_records() if self._taking_part else rejoin_records(self._records)
-        return [*self._batches.live_records(), *self._evidence.live_records(), *rejoin]
+        return [*self._batches.live_records(), *self.evidence.live_records(), *rejoin]
 
     # Events.
 
@@ -193,7 +193,7 @@ class Node:
             case messages.Have() as message:
                 yield from self._from_batches(self._batches.on_tips(peer, message, now), now)
             case messages.EvidenceMessage(evidence=evidence):
-                yield from self._evidence.received(peer, evidence, self.state)
+                yield from self.evidence.received(peer, evidence, self.state, is_behind=self.syncing)
             case messages.Status() as message:
                 head = message.height - 1
                 yield from self._from_following(
@@ -261,7 +261,7 @@ class Node:
             done.decided.manifest,
             now,
         )
-        yield from self._evidence.committed(assembled.block.evidence, done.state)
+        yield from self.evidence.committed(assembled.block.evidence, done.state)
         yield from self._new_height(now)
         yield from self._from_batches(freed, now)
         if self._replaying:
@@ -311,7 +311,7 @@ class Node:
                 decided = Decided(assembled=assembled, commit=commit, manifest=compact.manifest)
                 yield from self._execution.decided(decided)
             case consensus_io.Accuse(vote_a=vote_a, vote_b=vote_b):
-                yield from self._evidence.accuse(vote_a, vote_b, self.state)
+                yield from self.evidence.accuse(vote_a, vote_b, self.state)
             case consensus_io.Behind(height=height):
                 yield from self._from_following(self._following.fall_back(height, now), now)
             case consensus_io.SpeculativeFetch(peer=peer, height=height):
@@ -330,7 +330,7 @@ class Node:
 
     def _check(self, assembled: Assembled) -> str | consensus_io.CannotJudge | None:
         return judge(
-            assembled, self.state, verify=self._consensus.verify, pool=self._batches, evidence=self._evidence
+            assembled, self.state, verify=self._consensus.verify, pool=self._batches, evidence=self.evidence
         )
 
     # Proposing.
@@ -368,7 +368,7 @@ class Node:
         consensus = self._consensus
         if self.syncing or not self._taking_part:
             return
-        if self._batches.due(now) or (self._evidence.waiting and self._evidence.pick(self.state)):
+        if self._batches.due(now) or (self.evidence.waiting and self.evidence.pick(self.state)):
             yield from self._to_consensus(consensus_io.Due(height=consensus.height), now)
 
     # Fetching.

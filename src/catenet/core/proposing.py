@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catenet.chain.commit import Commit
-from catenet.chain.evidence import DuplicateVoteEvidence, encode_list, list_hash
+from catenet.chain.evidence import Evidence, encode_list, list_hash
 from catenet.chain.state import ChainState, block_time, make_header
 from catenet.core.batches.io import Candidate
 from catenet.core.batches.io import Output as PoolOutput
@@ -43,7 +43,7 @@ class Draft:
     height: int
     round: int
     last_commit: Commit
-    evidence: tuple[DuplicateVoteEvidence, ...]
+    evidence: tuple[Evidence, ...]
     time_ns: int
 
 
@@ -127,7 +127,7 @@ class Proposer:
         return (Built(height=made.height, round=made.round, compact=compact, block_id=assembled.block_id),)
 
 
-def data_bytes_max(state: ChainState, evidence: Sequence[DuplicateVoteEvidence]) -> int:
+def data_bytes_max(state: ChainState, evidence: Sequence[Evidence]) -> int:
     """Return the space for transactions, with their encoding, in a block of the next height."""
     entries = 0 if state.last_validators is None else len(state.last_validators)
     taken = BLOCK_OVERHEAD_BYTES + COMMIT_OVERHEAD_BYTES + COMMIT_ENTRY_BYTES * entries

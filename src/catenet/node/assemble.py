@@ -16,7 +16,6 @@ from catenet import __version__
 from catenet.api.server import Listener, PublicServer, TlsFiles
 from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PrivateKey, PublicKey, node_id, parse_key_file, parse_node_key
-from catenet.chain.validators import ValidatorSet
 from catenet.core.node import Node
 from catenet.core.reads import pledge
 from catenet.network.config import Endpoint, LocalNode, TlsIdentity
@@ -27,6 +26,7 @@ from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
 from catenet.node.foreign import Hosted, open_application
 from catenet.node.gateway import NodeGateway
 from catenet.node.handshake import refill, shake_hands
+from catenet.node.history import ChainHistory
 from catenet.node.intake import Intake
 from catenet.node.journal import Journal, open_journal
 from catenet.node.maintenance import Maintenance
@@ -190,6 +190,8 @@ class Assembly:
             confirm=self._barrier.confirm,
             status=self._view.status,
             pending=self._core.pending,
+            judge=lambda wrapped: self._core.evidence.refusal(wrapped, self._core.state),
+            address=keys.vote.public.address,
             tx_bytes_max=config.batches.tx_bytes_max,
         )
         self._public = PublicServer(self._gateway, self._listeners())
@@ -349,25 +351,6 @@ class Assembly:
             files = TlsFiles(certificate=folder / TLS_CERTIFICATE, key=folder / TLS_KEY)
             listeners.append(Listener(address=str(listen.public_tls), tls=files))
         return listeners
-
-
-class ChainHistory:
-    """What the core may ask of past heights, out of the ledger."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def validators_at(self, height: int) -> ValidatorSet | None:
-        """Return who could sign at a height."""
-        return self._ledger.validators_at(height)
-
-    def time_at(self, height: int) -> int | None:
-        """Return the block time of a height in nanoseconds."""
-        return self._ledger.time_at(height)
-
-    def evidence_committed(self, evidence_hash: bytes) -> bool:
-        """Whether a block of the chain holds this evidence."""
-        return self._ledger.evidence_committed(evidence_hash)
 
 
 def call_in(loop: asyncio.AbstractEventLoop, call: Callable[[T], None]) -> Callable[[T], None]:

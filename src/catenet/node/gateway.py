@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 
+from catenet.chain.evidence import unwrap
 from catenet.node.worker import AppWorker
 from catenet.types.application import Application, Query, QueryResult, TxResult
 from catenet.types.effects import Abandoned, Acknowledge, CommitBlock, Dropped, Overload, TxRefusal
 from catenet.types.errors import InvalidInput, Overloaded, Unavailable
-from catenet.types.events import Event, FetchRequested, Level, Submitted
+from catenet.types.events import Event, FetchRequested, Level, Received, Submitted
 from catenet.types.ids import Address, RequestId, Ticket, TxId
-from catenet.types.messages import Found, Wanted
+from catenet.types.messages import EvidenceMessage, Found, Wanted
 from catenet.types.ports import BlockReader, CommittedTx, NodeStatus, SubmitOutcome
 
 FETCH_ANSWER_S = 5.0
@@ -56,6 +57,8 @@ class NodeGateway:
         confirm: Callable[[], Awaitable[None]],
         status: Callable[[], NodeStatus],
         pending: Callable[[TxId], bool],
+        judge: Callable[[bytes], str | None],
+        address: Address,
         tx_bytes_max: int,
     ) -> None:
         self._post = post
@@ -65,6 +68,8 @@ class NodeGateway:
         self._confirm = confirm
         self._status = status
         self._pending = pending
+        self._judge = judge
+        self._address = address
         self._tx_bytes_max = tx_bytes_max
         self._tickets: dict[Ticket, _Submission] = {}
         self._waiting: dict[TxId, list[_Waiter]] = {}
@@ -198,6 +203,22 @@ class NodeGateway:
         wanted = self._waiting.keys() & set(effect.tx_ids)
         if wanted:
             self._deliver(list(wanted))
+
+    def submit_evidence(self, wrapped: bytes) -> bytes:
+        """Take evidence that a client found, for a block to come; return its hash.
+
+        Raises `InvalidInput` for what proves nothing or has expired, `Unavailable` when the node stops.
+        """
+        self._check_running()
+        if self._status().catching_up:
+            raise Unavailable("this node is catching up and cannot judge evidence; ask another one")
+        reason = self._judge(wrapped)
+        if reason is not None:
+            raise InvalidInput(f"the evidence is refused: {reason}")
+        # As if a peer had sent it: kept, told to everybody once, and put into a block.
+        message = EvidenceMessage(evidence=wrapped)
+        self._post(Received(peer=self._address, message=message))
+        return unwrap(wrapped).hash()
 
     def stop(self, reason: str) -> None:
         """Fail everything that waits; refuse what comes."""

@@ -231,6 +231,18 @@ class Gateway(Protocol):
         ...
 
 
+class EvidenceIntake(Protocol):
+    """The node, as it takes evidence from clients (`broadcast_evidence`). The gateway is one."""
+
+    def submit_evidence(self, wrapped: bytes) -> bytes:
+        """Take one `Evidence`, a double vote or an attack on light clients; return its hash.
+
+        It goes to all validators and into a block. Evidence that is known already is taken again. Raises
+        `InvalidInput` for what proves nothing or has expired, `Unavailable` when the node stops.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRun:
     """Consecutive stored blocks from `first` on."""

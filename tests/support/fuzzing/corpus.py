@@ -7,7 +7,7 @@ from functools import cache
 
 from catenet.chain import evidence as evidence_format
 from catenet.chain.block_id import NIL, BlockID
-from catenet.chain.evidence import DuplicateVoteEvidence, make
+from catenet.chain.evidence import Evidence, make
 from catenet.chain.keys import PublicKey, key_file_json, node_key_json
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core.guard import GuardState, export_json, raised
@@ -43,7 +43,7 @@ class Corpus:
     chain: LocalChain
     votes: tuple[Vote, ...]
     proposals: tuple[Proposal, ...]
-    evidence: tuple[DuplicateVoteEvidence, ...]
+    evidence: tuple[Evidence, ...]
     compacts: tuple[Compact, ...]
 
     def pieces(self) -> Mapping[str, Sequence[bytes]]:

@@ -13,9 +13,10 @@ from catenet.chain.block import Block
 from catenet.chain.block_id import NIL, BlockID, PartSetHeader
 from catenet.chain.commit import ABSENT, Commit, CommitSig, Flag
 from catenet.chain.encoding import ZERO_TIME_NS, DecodeError
-from catenet.chain.evidence import DuplicateVoteEvidence, decode_list, encode_list
+from catenet.chain.evidence import DuplicateVoteEvidence, decode_list, encode_list, unwrap, wrap
 from catenet.chain.header import Header
 from catenet.chain.keys import PublicKey
+from catenet.chain.light_fork import make_attack_evidence
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Proposal, Vote, VoteType
 from support.chain import make_chain
@@ -269,8 +270,25 @@ def test_a_zero_that_is_written_out_is_refused() -> None:
 
 def test_evidence_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(DecodeError, match="unknown kind"):
-        decode_list(encoding.message_field(1, encoding.message_field(2, b"\x08\x01")))
+        decode_list(encoding.message_field(1, b""))
+    for field in (2, 3):
+        with pytest.raises(DecodeError):
+            decode_list(encoding.message_field(1, encoding.message_field(field, b"\x08\x01")))
     assert decode_list(encode_list(())) == ()
+
+
+def test_a_list_of_both_kinds_of_evidence_is_read_as_it_was_written() -> None:
+    lights = [decided.light for decided in make_chain(heights=3).decided]
+    attack = make_attack_evidence(conflicting=lights[2], trusted=lights[1], common=lights[0])
+    double = DuplicateVoteEvidence(
+        vote_a=COMMIT.vote(0), vote_b=COMMIT.vote(1), total_power=4, validator_power=1, time_ns=5
+    )
+    pieces = (double, attack, double)
+    assert decode_list(encode_list(pieces)) == pieces
+    assert [unwrap(wrap(piece)) for piece in pieces] == list(pieces)
+    for cut in (1, 40, 400):
+        with pytest.raises(DecodeError):
+            unwrap(wrap(attack)[:-cut])
 
 
 def test_unknown_types_and_flags_are_refused() -> None:

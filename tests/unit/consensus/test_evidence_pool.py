@@ -8,6 +8,7 @@ from catenet.chain.commit import NIL, BlockID, PartSetHeader
 from catenet.chain.encoding import message_field
 from catenet.chain.evidence import DuplicateVoteEvidence, make
 from catenet.chain.keys import PublicKey
+from catenet.chain.light_block import LightBlock
 from catenet.chain.params import ConsensusParams
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote
@@ -37,6 +38,9 @@ class ChainHistory:
     def time_at(self, height: int) -> int | None:
         known = self.lowest <= height <= len(self.chain.decided)
         return self.chain.decided[height - 1].block.header.time_ns if known else None
+
+    def light_block_at(self, height: int) -> LightBlock | None:
+        return self.chain.decided[height - 1].light if self.chain.decided[height - 1 :] else None
 
     def evidence_committed(self, evidence_hash: bytes) -> bool:
         return any(e.hash() == evidence_hash for d in self.chain.decided for e in d.block.evidence)

@@ -64,13 +64,14 @@ def _of_pools(core: Node, config: CoreConfig) -> Iterator[tuple[str, int, int]]:
         yield "batches of one author", usage.batches, batches.window_batches
         yield "bytes of batches of one author", usage.bytes, batches.window_bytes + batches.payload_bytes
     yield "bytes that wait for sealing", core._batches.buffered_bytes, config.ingress.buffer_bytes
-    pending = core._evidence._pending
+    pending = core.evidence._pending
     yield "pieces of evidence", len(pending), EVIDENCE
     accused: dict[bytes, int] = {}
     for piece in pending.values():
-        accused[piece.vote_a.address] = accused.get(piece.vote_a.address, 0) + 1
+        for address in piece.accused[:1]:
+            accused[address] = accused.get(address, 0) + 1
     yield "pieces of evidence against one", max(accused.values(), default=0), EVIDENCE_PER_VALIDATOR
-    yield "accusations", len(core._evidence._accusations), EVIDENCE
+    yield "accusations", len(core.evidence._accusations), EVIDENCE
     following = core._following._sync
     yield "blocks in hand of block sync", len(following._blocks), sync.ahead_blocks + sync.range_blocks
     yield "ranges asked for", len(following._sources.running), sync.peers

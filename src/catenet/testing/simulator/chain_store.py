@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from catenet.chain.block import Block
+from catenet.chain.light_block import LightBlock
 from catenet.chain.state import ChainState
 from catenet.chain.validators import ValidatorSet
 from catenet.testing.simulator.chooser import Chooser
@@ -86,6 +88,15 @@ class ChainStore:
         """Return the block time of a height in nanoseconds."""
         found = self._at(height)
         return None if found is None else found.time_ns
+
+    def light_block_at(self, height: int) -> LightBlock | None:
+        """Return a header with its validators, and with the commit in the next block when there is one."""
+        found, after, validators = self._at(height), self._at(height + 1), self.validators_at(height)
+        if found is None or validators is None:
+            return None
+        commit = Block.decode(after.stored.raw).last_commit if after else found.stored.commit
+        header = Block.decode(found.stored.raw).header
+        return LightBlock(header=header, commit=commit, validators=validators)
 
     def evidence_committed(self, evidence_hash: bytes) -> bool:
         """Whether a block of the chain holds this evidence."""

@@ -9,8 +9,7 @@ from hashlib import sha256
 from typing import NoReturn
 
 from catenet.chain.commit import BlockID, Commit, Flag
-from catenet.chain.encoding import message_field
-from catenet.chain.evidence import decode_list
+from catenet.chain.evidence import unwrap
 from catenet.chain.light import InvalidCommit, verify_commit
 from catenet.chain.state import ChainState
 from catenet.chain.time import median_time
@@ -188,9 +187,8 @@ class Monitor:
             case CommittedBlock():
                 self.reached("catch_ups")
             case EvidenceMessage(evidence=evidence):
-                for piece in decode_list(message_field(1, evidence)):
-                    if piece.vote_a.address not in self._traitors:
-                        self._fail(node, "8: accuses an honest validator of a duplicate vote")
+                if not self._traitors.issuperset(unwrap(evidence).accused):
+                    self._fail(node, "8: accuses an honest validator")
             case _:
                 pass
 
@@ -274,7 +272,7 @@ class Monitor:
         )
         self.rounds_max = max(self.rounds_max, effect.commit.round)
         for piece in effect.block.evidence:
-            if piece.vote_a.address not in self._traitors:
+            if not self._traitors.issuperset(piece.accused):
                 self._fail(node, f"8: evidence against an honest validator in block {effect.height}")
         for tx_id in effect.tx_ids:
             if tx_id not in self._submitted:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from catenet.chain.evidence import DuplicateVoteEvidence
+from catenet.chain.evidence import Evidence
 from catenet.chain.vote import Proposal, Vote, VoteType
 
 KINDS = (
@@ -62,7 +62,7 @@ class Reached:
         elif item.type is VoteType.PRECOMMIT and item.is_nil:
             self("nil_precommits", address, item.height, item.round)
 
-    def decided(self, height: int, evidence: tuple[DuplicateVoteEvidence, ...], *, set_changed: bool) -> None:
+    def decided(self, height: int, evidence: tuple[Evidence, ...], *, set_changed: bool) -> None:
         """Count what a decided block shows."""
         self("heights", height)
         for piece in evidence:
