@@ -18,6 +18,7 @@ POWERS = SimulationConfig(powers=(10, 21, 13, 34), crashes=1, aimed_crashes=3)
 BROKEN = SimulationConfig(broken_links=2, crashes=1, aimed_crashes=1)
 TOTAL = SimulationConfig(crashes=0, aimed_crashes=2, total_crash=True)
 CHANGING = SimulationConfig(power_changes=0.4, crashes=1, aimed_crashes=2)
+JOINING = SimulationConfig(validators=5, powers=(10, 10, 10, 10, 0), power_changes=0.6, aimed_crashes=3)
 STEADY = SimulationConfig(loss=0, duplication=0, partition_every_us=0, crashes=0, aimed_crashes=0)
 SEVEN = SimulationConfig(validators=7, chaos_us=8_000_000, crashes=2, aimed_crashes=2, submissions=20)
 
@@ -28,6 +29,7 @@ SCHEDULES = {
     "broken": (BROKEN, 6),
     "total": (TOTAL, 6),
     "changing": (CHANGING, 6),
+    "joining": (JOINING, 4),
     "steady": (STEADY, 1),
     "seven": (SEVEN, 3),
 }

@@ -1,6 +1,7 @@
 """The validator set changes by transactions in one height after the other: every header rule holds."""
 
 from base64 import b64encode
+from dataclasses import replace
 from functools import partial
 from itertools import groupby, pairwise
 
@@ -13,9 +14,12 @@ from catenet.chain.state import ChainState, advance, check_block
 from catenet.node.handshake import shake_hands
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
 from catenet.testing.simulator.keys import SimulatedKey, verify
+from catenet.testing.simulator.town import CALM
 from support.town import Town
 
-KEYS = [SimulatedKey.of(index).public for index in range(4)]
+KEYS = [SimulatedKey.of(index).public for index in range(5)]
+NEW = 4
+"""A machine that the genesis does not know."""
 
 
 def update(index: int, power: int, number: int) -> bytes:
@@ -110,11 +114,18 @@ def test_a_validator_leaves_follows_the_chain_and_comes_back() -> None:
     assert any(signed[height] for height in range(heights[-1] + 2, chain.head + 1))
 
 
-def signs(chain: ChainStore, height: int) -> bool:
-    """Whether the commit of a height has a vote of the validator that comes and goes."""
+def signs(chain: ChainStore, height: int, index: int = 3) -> bool:
+    """Whether the commit of a height has a vote of a validator."""
     stored = chain.block(height)
     assert stored is not None
-    return KEYS[3].address in [entry.address for entry in stored.commit.signatures]
+    return KEYS[index].address in [entry.address for entry in stored.commit.signatures]
+
+
+def signed_by(chain: ChainStore, height: int) -> set[bytes]:
+    """Return whose votes are in the commit of a height."""
+    stored = chain.block(height)
+    assert stored is not None
+    return {entry.address for entry in stored.commit.signatures if entry.address}
 
 
 def test_a_change_is_in_force_after_a_crash_of_all() -> None:
@@ -133,3 +144,31 @@ def test_a_change_is_in_force_after_a_crash_of_all() -> None:
     town.require_one_chain()
     states = judge_chain(town, 1)
     assert {power_of(state, 3) for state in states} == {10, 0, 14}
+
+
+@pytest.mark.slow
+def test_a_machine_with_an_empty_home_becomes_a_validator_and_signs_through_crashes() -> None:
+    town = Town(config=replace(CALM, validators=5, powers=(10, 10, 10, 10, 0)))
+    newcomer = town.hosts[NEW]
+    for host in town.hosts[:NEW]:
+        host.start()
+    town.until(lambda: min(town.heights[:NEW]) >= 1)
+    town.feed()
+    town.until(lambda: min(town.heights[:NEW]) >= 40)
+    assert newcomer.chain.head == 0
+    newcomer.start()
+    added = commit_one(town, update(NEW, 10, 0))
+    town.until(lambda: newcomer.chain.head > added)
+    town.crash(NEW)
+    town.until(lambda: newcomer.alive)
+    town.until(lambda: signs(town.hosts[0].chain, town.hosts[0].chain.head, NEW), within_us=60_000_000)
+    # With one of the old ones down the four others go on, the newcomer among them.
+    town.hosts[0].crash()
+    goal = max(town.heights) + 10
+    town.until(lambda: min(town.heights[1:]) >= goal)
+    assert len(signed_by(town.hosts[1].chain, goal)) == 4
+    town.hosts[0].start()
+    town.grow(2)
+    town.require_one_chain()
+    states = judge_chain(town, NEW)
+    assert [power_of(state, NEW) for state in states[added : added + 2]] == [0, 10]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from catenet.chain.state import ChainState
 from catenet.testing.simulator import town
 from catenet.testing.simulator.chooser import Chooser
+from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.simulator.disk import Disk
 from catenet.testing.simulator.host import Host
 from catenet.testing.simulator.monitor import Monitor
@@ -70,10 +71,11 @@ class Town(town.Town):
     def __init__(
         self,
         *,
+        config: SimulationConfig = CALM,
         host: Callable[[World, int], Host] = Host,
         monitor: Callable[[ChainState], Monitor] = Monitor,
     ) -> None:
-        super().__init__(host=host, monitor=monitor)
+        super().__init__(config=config, host=host, monitor=monitor)
         self.disks: list[PlannedDisk] = []
         for made in self.hosts:
             disk = PlannedDisk(self.schedule, self.chooser, CALM.fsync_us)

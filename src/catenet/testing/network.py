@@ -65,14 +65,13 @@ class SimulatedNetwork:
         self._groups = [0] * len(powers)
         config = replace(CALM, validators=len(powers), powers=tuple(powers))
         genesis = make_genesis(config)
-        members = tuple(member for member in genesis.validators if member.power)
         self._watch = Watch(proposed=self._proposed, committed=self._committed)
         self._apps: dict[int, Watched] = {}
         self._submissions = Submissions(lambda txs: self._town.monitor.promised(txs))
         self._town = Town(
             seed=seed,
             config=config,
-            genesis=replace(genesis, validators=members, app_state=app_state),
+            genesis=replace(genesis, app_state=app_state),
             clients=self._submissions,
             application=self._make_application,
         )

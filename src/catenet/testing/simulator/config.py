@@ -20,7 +20,7 @@ class SimulationConfig:
 
     validators: int = 4
     powers: tuple[int, ...] = ()
-    """One per validator; empty: 10 each."""
+    """One per validator; empty: 10 each. With 0 it joins later, with an empty home."""
     chaos_us: int = 15_000_000
     calm_us: int = 30_000_000
     """After chaos: every node must reach the goal within this time."""

@@ -97,7 +97,8 @@ def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         case 0:
             return replace(config, powers=tuple([draw.between(1, 40) for _ in range(config.validators)]))
         case 1:
-            return replace(config, power_changes=0.4)
+            changing = replace(config, power_changes=0.4)
+            return _joined(changing) if draw.chance(0.5) else changing
         case 2:
             return replace(config, lost_journals=1)
         case 3:
@@ -108,3 +109,9 @@ def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
             return replace(config, rejections=0.3)
         case _:
             return config
+
+
+def _joined(config: SimulationConfig) -> SimulationConfig:
+    """Add a machine that comes later, with an empty home, and may be made a validator."""
+    powers = (10,) * config.validators
+    return replace(config, validators=config.validators + 1, powers=(*powers, 0))

@@ -1,5 +1,7 @@
 """`run(seed, config) -> Report`: one schedule from start to the end of the calm, or a `Violation`."""
 
+from functools import partial
+
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.state import ChainState
 from catenet.core.config import CoreConfig
@@ -66,6 +68,7 @@ def make_genesis(config: SimulationConfig) -> Genesis:
     members = tuple(
         GenesisValidator(address=key.address, public_key=key, power=power)
         for key, power in zip(keys, powers, strict=True)
+        if power
     )
     return Genesis(genesis_time_ns=EPOCH_NS, chain_id="simulated", validators=members)
 
@@ -128,6 +131,10 @@ class Simulation:
         left = list(range(1, self.config.validators))
         return {left.pop(self._chooser.choose(len(left))): TRAITORS[name]() for name in self.config.traitors}
 
+    def _join(self, host: Host) -> None:
+        if not host.alive:
+            host.start()
+
     def names(self) -> list[str]:
         """Return what each process is, in the order of places."""
         kinds = [type(host.conduct).__name__ if host.conduct else "" for host in self._hosts]
@@ -136,8 +143,13 @@ class Simulation:
     def run(self) -> Report:
         """Start everybody, let chaos reign, then watch the recovery."""
         self._network.start(lambda node, peer, up: self._hosts[node].link(peer, up=up))
-        for host in self._hosts:
-            host.start()
+        powers = self.config.powers or (1,) * self.config.validators
+        for index, host in enumerate(self._hosts):
+            if index < len(powers) and not powers[index]:
+                # It comes with an empty home, and has no power until a transaction gives it some.
+                self.schedule.after(self.config.chaos_us // 3, partial(self._join, host))
+            else:
+                host.start()
         self._clients.start(self._hosts)
         self._faults.plan()
         self._until(self.config.chaos_us)
