@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from catenet.chain.block import Block as ChainBlock
-from catenet.chain.commit import BlockID, PartSetHeader
+from catenet.chain.commit import ABSENT, BlockID, CommitSig, Flag, PartSetHeader
 from catenet.chain.evidence import DuplicateVoteEvidence, Evidence, make
-from catenet.chain.keys import parse_key_file
+from catenet.chain.genesis import Genesis
+from catenet.chain.keys import PrivateKey, parse_key_file
+from catenet.chain.light_block import LightBlock
+from catenet.chain.light_fork import make_attack_evidence
 from catenet.chain.validators import ValidatorSet
 from catenet.chain.vote import Vote, VoteType
+from catenet.client.values import Block
 from catenet.network.config import Endpoint
 from catenet.storage.home import Home
 from catenet.types.events import Level
@@ -74,10 +78,11 @@ def test_who_votes_twice_is_convicted_on_all_nodes_and_who_forges_is_cut_off(net
         async with lying(Home(net.home(LIAR)), port, endpoints(net)) as liar:
             await net.wait_status(0, lambda s: s.height >= 2, within_s=WITHIN_S, what="height 2")
             at = await votes_twice(net, liar)
+            shown = await attacks(net, liar, after=at)
             await forges(net, liar)
             await comes_too_late(net, liar)
             chain = await net.chain(0, await grow(net, 5))
-            assert [block.height for block in chain if ChainBlock.decode(block.raw).evidence] == [at]
+            assert [block.height for block in chain if ChainBlock.decode(block.raw).evidence] == [at, shown]
 
     asyncio.run(body())
 
@@ -101,6 +106,55 @@ async def votes_twice(net: Cluster, liar: Liar) -> int:
         assert await told(net, index) == f"{liar.address.hex()} {piece.height} 10".encode()
         assert not net.events(index, "peer_penalised")
     return height
+
+
+async def attacks(net: Cluster, liar: Liar, *, after: int) -> int:
+    """Three of four have signed another block of a height: who shows it convicts them, on all nodes."""
+    chain = await net.chain(0, await grow(net, 3))
+    first, height = light_block(net, chain, 1), after + 1
+    true = light_block(net, chain, height)
+    header = replace(true.header, data_hash=bytes(32))
+    other = BlockID(hash=header.hash(), parts=true.commit.block_id.parts)
+    commit = replace(true.commit, block_id=other)
+    entries = list(commit.signatures)
+    for index, member in enumerate(true.validators.validators[:3]):
+        entry = CommitSig(flag=Flag.COMMIT, address=member.address, time_ns=header.time_ns + 1, signature=b"")
+        entries[index] = entry
+        unsigned = replace(commit, signatures=tuple(entries))
+        signature = keys(net)[member.address].sign(unsigned.sign_bytes(liar.genesis.chain_id, index))
+        entries[index] = replace(entry, signature=signature)
+    conflicting = LightBlock(
+        header=header,
+        commit=replace(commit, signatures=(*entries[:3], ABSENT)),
+        validators=true.validators,
+    )
+    evidence = make_attack_evidence(conflicting=conflicting, trusted=true, common=first)
+    assert evidence.byzantine_validators
+    await liar.wait_link(address(net, 0), up=True)
+    liar.accuse(address(net, 0), evidence)
+    # A height is due for evidence as it is for transactions: nobody submits any here.
+    shown, piece = await found(net, after=after)
+    assert piece == evidence
+    await net.wait_height(shown, 0, 1, 2, within_s=WITHIN_S)
+    guilty = [f"{member.address.hex()} {height} 10" for member in evidence.byzantine_validators]
+    for index in range(LIAR):
+        assert (await told(net, index)).decode().splitlines() == guilty
+    return shown
+
+
+def keys(net: Cluster) -> dict[bytes, PrivateKey]:
+    read = [parse_key_file(Home(net.home(index)).validator_key.read_text()) for index in range(net.count)]
+    return {key.public.address: key for key in read}
+
+
+def light_block(net: Cluster, chain: list[Block], height: int) -> LightBlock:
+    """Return a height as the chain has it: its commit is the one in the next block."""
+    genesis = Genesis.from_json(Home(net.home(0)).genesis.read_text())
+    return LightBlock(
+        header=ChainBlock.decode(chain[height - 1].raw).header,
+        commit=ChainBlock.decode(chain[height].raw).last_commit,
+        validators=ValidatorSet.new(genesis.members()),
+    )
 
 
 async def forges(net: Cluster, liar: Liar) -> None:
