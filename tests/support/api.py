@@ -22,7 +22,15 @@ from catenet.types.effects import TxRefusal
 from catenet.types.errors import Unavailable
 from catenet.types.events import Level
 from catenet.types.ids import TxId
-from catenet.types.ports import CommittedTx, NodeStatus, PeerView, StoredBlock, SubmitOutcome, TxLocation
+from catenet.types.ports import (
+    BlockReader,
+    CommittedTx,
+    NodeStatus,
+    PeerView,
+    StoredBlock,
+    SubmitOutcome,
+    TxLocation,
+)
 
 CHAIN_ID = "test-chain"
 REFUSED = b"refuse:"
@@ -147,7 +155,7 @@ class MemoryNode:
         self.gate.set()
 
     @property
-    def reader(self) -> Ledger:
+    def reader(self) -> BlockReader:
         return self.ledger
 
     async def submit(self, txs: Sequence[bytes], level: Level, *, client: str) -> SubmitOutcome:

@@ -27,7 +27,7 @@ from catenet.node.config import Endpoint, ListenConfig
 from catenet.types.errors import CatenetError
 
 HOST = "127.0.0.1"
-PORTS_PER_NODE = 3
+PORTS_PER_NODE = 4
 PORTS = range(12_000, 32_000)
 """Below the ephemeral range of Linux: no outgoing connection can take a port between choice and use."""
 
@@ -39,9 +39,11 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowPorts(Layout):
-    """All nodes on this machine, from one port on: peers, clients without TLS, clients with TLS."""
+    """All nodes on this machine, from one port on: peers, clients without TLS, with TLS, JSON-RPC."""
 
     first: int
+    with_rpc: bool = False
+    """Whether the nodes serve JSON-RPC: most tests have no use for it."""
 
     def peer(self, index: int) -> Endpoint:
         return Endpoint(HOST, self.first + PORTS_PER_NODE * index)
@@ -53,6 +55,9 @@ class LowPorts(Layout):
             public_plaintext=Endpoint(HOST, port + 1),
             public_tls=Endpoint(HOST, port + 2),
         )
+
+    def rpc(self, index: int) -> Endpoint | None:
+        return Endpoint(HOST, self.peer(index).port + 3) if self.with_rpc else None
 
 
 def free_ports(count: int) -> int:
@@ -88,6 +93,10 @@ class Cluster:
 
     def peer(self, index: int) -> str:
         return self.network.nodes[index].peer
+
+    def rpc(self, index: int) -> str:
+        """Where a node serves JSON-RPC: `http://host:port`."""
+        return f"http://{self.network.nodes[index].rpc}"
 
     def tls(self, index: int) -> str:
         return self.network.nodes[index].tls
@@ -275,10 +284,15 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    folder: Path, *, count: int = 4, settings: Sequence[str] = (), chain_id: str = "e2e-net"
+    folder: Path,
+    *,
+    count: int = 4,
+    settings: Sequence[str] = (),
+    chain_id: str = "e2e-net",
+    with_rpc: bool = False,
 ) -> Iterator[Cluster]:
     """Make a network in a folder; nothing runs yet. On the way out all its processes are ended."""
-    layout = LowPorts(count=count, first=free_ports(PORTS_PER_NODE * count))
+    layout = LowPorts(count=count, first=free_ports(PORTS_PER_NODE * count), with_rpc=with_rpc)
     made = Cluster(make_network(folder, chain_id=chain_id, layout=layout), settings)
     try:
         yield made

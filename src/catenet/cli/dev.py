@@ -108,10 +108,11 @@ def open_network(folder: Path, validators: int, port_offset: int) -> Network:
 
 def _addresses(network: Network) -> str:
     first = network.nodes[0]
+    rpc = f"   JSON-RPC  http://{first.rpc}" if first.rpc else ""
     if not first.plaintext:
-        return f"  gRPC      {first.tls} (TLS)"
+        return f"  gRPC      {first.tls} (TLS){rpc}"
     port = first.tls.rpartition(":")[2]
-    return f"  gRPC      {first.plaintext} (plaintext, loopback only; TLS on {port})"
+    return f"  gRPC      {first.plaintext} (plaintext, loopback only; TLS on {port}){rpc}"
 
 
 async def _serve(local: LocalNetwork) -> int:

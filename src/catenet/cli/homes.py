@@ -18,6 +18,7 @@ from catenet.node.config import (
     ListenConfig,
     NodeConfig,
     PeerConfig,
+    RpcConfig,
     to_toml,
 )
 from catenet.security.ca import KeyPair, issue_node, make_ca, spiffe_id, write_pair
@@ -25,8 +26,10 @@ from catenet.storage.home import Home, write_file, write_private
 
 LOOPBACK = "127.0.0.1"
 ANY = "0.0.0.0"
-PORT_PLAINTEXT, PORT_TLS, PORT_PEER = 50051, 50151, 26656
+PORT_PLAINTEXT, PORT_TLS, PORT_PEER, PORT_RPC = 50051, 50151, 26656, 26657
 PEER_STEP = 10
+"""Between the peer ports of two nodes of one machine, and between their JSON-RPC ports."""
+
 POWER = 10
 """Never 1: the weighted median of three equal powers of 1 may pick the lowest (consensus.md 2.5)."""
 
@@ -60,6 +63,11 @@ class Layout:
             public_plaintext=Endpoint(LOOPBACK, PORT_PLAINTEXT + shift) if self.plaintext else None,
             public_tls=Endpoint(host, PORT_TLS + shift),
         )
+
+    def rpc(self, index: int) -> Endpoint | None:
+        """Return where a node serves JSON-RPC: without TLS, so on loopback; None: not at all."""
+        shift = self.port_offset + (0 if self.hosts else PEER_STEP * index)
+        return Endpoint(LOOPBACK, PORT_RPC + shift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +119,18 @@ def make_home(root: Path, *, chain_id: str, name: str, layout: Layout, power: in
 
 def ports_of(network: Network) -> list[int]:
     """Return every port that the nodes of a network listen on."""
-    addresses = [text for node in network.nodes for text in (node.plaintext, node.tls, node.peer) if text]
+    addresses = [
+        text for node in network.nodes for text in (node.plaintext, node.tls, node.peer, node.rpc) if text
+    ]
     return [Endpoint.parse(text).port for text in addresses]
 
 
 def ports_of_layout(layout: Layout) -> list[int]:
     """Return every port of this machine that a layout uses."""
-    places = [layout.listen(index) for index in range(layout.count)]
-    ends = [end for place in places for end in (place.peer, place.public_plaintext, place.public_tls)]
+    places = [(layout.listen(index), layout.rpc(index)) for index in range(layout.count)]
+    ends = [
+        end for place, rpc in places for end in (place.peer, place.public_plaintext, place.public_tls, rpc)
+    ]
     return [end.port for end in ends if end is not None]
 
 
@@ -166,7 +178,12 @@ def _config(index: int, members: Sequence[_Member], layout: Layout) -> NodeConfi
         for other, member in enumerate(members)
         if other != index
     )
-    return NodeConfig(name=members[index].name, listen=layout.listen(index), peers=peers)
+    return NodeConfig(
+        name=members[index].name,
+        listen=layout.listen(index),
+        rpc=RpcConfig(listen=layout.rpc(index)),
+        peers=peers,
+    )
 
 
 def _write_home(home: Home, member: _Member, genesis: Genesis, config: NodeConfig) -> None:
@@ -198,6 +215,7 @@ def _places(members: Sequence[_Member], layout: Layout) -> tuple[NodePlace, ...]
                 plaintext=str(listen.public_plaintext or ""),
                 tls=str(tls),
                 peer=str(layout.peer(index)),
+                rpc=str(layout.rpc(index) or ""),
             )
         )
     return tuple(places)

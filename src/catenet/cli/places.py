@@ -20,6 +20,8 @@ class NodePlace:
     """Public address without TLS; empty when there is none."""
     tls: str
     peer: str
+    rpc: str = ""
+    """Where it serves JSON-RPC; empty when it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,14 @@ def write_network(network: Network) -> None:
         "chain_id": network.chain_id,
         "ca": network.ca,
         "nodes": [
-            {"name": n.name, "home": n.home, "plaintext": n.plaintext, "tls": n.tls, "peer": n.peer}
+            {
+                "name": n.name,
+                "home": n.home,
+                "plaintext": n.plaintext,
+                "tls": n.tls,
+                "peer": n.peer,
+                "rpc": n.rpc,
+            }
             for n in network.nodes
         ],
     }

@@ -54,24 +54,25 @@ def _run(home: Path, config: NodeConfig) -> int:
 def _require_ports(config: NodeConfig) -> None:
     listen = config.listen
     places = {
-        "peer": listen.peer,
-        "public_plaintext": listen.public_plaintext,
-        "public_tls": listen.public_tls,
+        "listen.peer": listen.peer,
+        "listen.public_plaintext": listen.public_plaintext,
+        "listen.public_tls": listen.public_tls,
+        "rpc.listen": config.rpc.listen,
     }
     for key, place in places.items():
         if place is None:
             continue
         if not is_ours(place.host):
             raise Failure(
-                f"listen.{key} is {place}, and {place.host} is no address of this machine;"
-                f" for all of its addresses: --set listen.{key}=0.0.0.0:{place.port}",
+                f"{key} is {place}, and {place.host} is no address of this machine;"
+                f" for all of its addresses: --set {key}=0.0.0.0:{place.port}",
                 USAGE,
             )
         if place.port and not is_free(place.port, place.host):
             free = next((port for port in range(place.port + 1, 65536) if is_free(port, place.host)), 0)
             raise Failure(
-                f"listen.{key} is {place}, which is taken by {holder(place.port)};"
-                f" {free} is free: --set listen.{key}={place.host}:{free}"
+                f"{key} is {place}, which is taken by {holder(place.port)};"
+                f" {free} is free: --set {key}={place.host}:{free}"
             )
 
 

@@ -49,7 +49,10 @@ def testnet(
     layout = Layout(count=validators, port_offset=port_offset, hosts=hosts, plaintext=plaintext)
     chain = chain_id or f"test-{secrets.token_hex(2)}"
     network = make_network(output, chain_id=chain, layout=layout, power=power)
-    rows = [(n.name, str(network.home / n.home), f"TLS {n.tls}", f"peers {n.peer}") for n in network.nodes]
+    rows = [
+        (n.name, str(network.home / n.home), f"TLS {n.tls}", f"peers {n.peer}", f"JSON-RPC http://{n.rpc}")
+        for n in network.nodes
+    ]
     key = network.home / "ca" / "ca.key"
     text = f"chain {chain}  authority {network.home / network.ca} (keep {key} safe)\n{table(rows)}"
     value: dict[str, object] = {
@@ -62,6 +65,7 @@ def testnet(
                 "plaintext": n.plaintext,
                 "tls": n.tls,
                 "peer": n.peer,
+                "rpc": n.rpc,
             }
             for n in network.nodes
         ],
@@ -90,5 +94,7 @@ def init(
     chain = chain_id or f"solo-{secrets.token_hex(2)}"
     layout = Layout(count=1, port_offset=port_offset, plaintext=plaintext)
     config = make_home(root, chain_id=chain, name=name, layout=layout)
-    value: dict[str, object] = {"chain_id": chain, "home": str(root), "tls": str(config.listen.public_tls)}
-    emit(value, f"chain {chain}  home {root}  TLS {config.listen.public_tls}", as_json=as_json)
+    tls, rpc = str(config.listen.public_tls), str(config.rpc.listen)
+    value: dict[str, object] = {"chain_id": chain, "home": str(root), "tls": tls, "rpc": rpc}
+    text = f"chain {chain}  home {root}  TLS {tls}  JSON-RPC http://{rpc}"
+    emit(value, text, as_json=as_json)

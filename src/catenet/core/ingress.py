@@ -198,7 +198,7 @@ class Ingress:
 
     def _judge(self, submission: _Submission, results: Sequence[CheckResult]) -> list[Output]:
         refused = [
-            TxRefusal(index=index, code=result.code, reason=result.log)
+            TxRefusal(index=index, code=result.code, reason=result.log, codespace=result.codespace)
             for place, result in zip(submission.places, results, strict=True)
             if result.code != 0
             for index in (place, *submission.repeats.get(place, ()))

@@ -157,6 +157,11 @@ class Peers:
         """Peers whose control connection is proven and up."""
         return frozenset(self._table.control)
 
+    def dialled_here(self, peer: Address) -> bool:
+        """Say whether this node opened the control connection to a connected peer."""
+        link = self._table.control.get(peer)
+        return link is not None and link.by_lower == (self._local.address < peer)
+
     @property
     def last_seen_us(self) -> Mapping[Address, int]:
         """When the last frame of each peer came (monotonic), also of those that are gone."""

@@ -23,6 +23,8 @@ from catenet.network.peers import Peers
 from catenet.node import clock, settings, telemetry
 from catenet.node.barrier import ASK_S, Barrier
 from catenet.node.config import TLS_CA, TLS_CERTIFICATE, TLS_KEY, NodeConfig
+from catenet.node.desk import NodeDesk
+from catenet.node.doors import Door
 from catenet.node.foreign import Hosted, open_application
 from catenet.node.gateway import NodeGateway
 from catenet.node.handshake import refill, shake_hands
@@ -36,12 +38,14 @@ from catenet.node.perform import Perform
 from catenet.node.runtime import Runtime
 from catenet.node.supervise import EXIT_FAILED, Supervisor
 from catenet.node.view import Identity, View
+from catenet.node.watching import WatchedCore
 from catenet.node.worker import AppWorker
 from catenet.security.identity import CertificateChecker
 from catenet.storage.home import Home, read_private
 from catenet.storage.ledger import Ledger
 from catenet.storage.state import TableState
 from catenet.storage.writer import Writer
+from catenet.types.desk import NodeFacts
 from catenet.types.errors import CatenetError, InvalidInput
 from catenet.types.events import Started
 from catenet.types.ids import Address
@@ -173,15 +177,10 @@ class Assembly:
             verify=PublicKey.verify,
         )
         self._core.restore(journal.records)
+        self._watched = WatchedCore(self._core)
         self._peers = self._make_peers(lamport)
         self._view = View(self._identity(), self._core, self._peers, ledger, clock.now)
-        self._barrier = Barrier(
-            address=keys.vote.public.address,
-            head=lambda: ledger.head,
-            validators=lambda head: ledger.validators_at(head + 1) or self._core.state.validators,
-            pledge=self._pledge,
-            ask=lambda peer: self._peers.pledge(peer, timeout_s=ASK_S),
-        )
+        self._barrier = self._make_barrier()
         self._gateway = NodeGateway(
             post=self._runtime.post,
             reader=ledger,
@@ -195,6 +194,7 @@ class Assembly:
             tx_bytes_max=config.batches.tx_bytes_max,
         )
         self._public = PublicServer(self._gateway, self._listeners())
+        self._door = Door(config, home.config, self._gateway, self._make_desk(), ledger.events)
 
     async def run(self) -> int:
         """Open the ports, take part, and drain in the end."""
@@ -202,6 +202,7 @@ class Assembly:
         # First of all: what clients and peers send as soon as the ports are open comes after it.
         self._runtime.post(Started())
         await self._public.start()
+        await self._door.start()
         intake = Intake(
             post=self._runtime.post,
             post_message=self._runtime.post_message,
@@ -216,22 +217,28 @@ class Assembly:
             keep = self._supervisor.keep
             peers = tasks.create_task(keep("the peer connections", self._peers.run()))
             public = tasks.create_task(keep("the public ports", self._public.run()))
+            door = tasks.create_task(keep("the JSON-RPC", self._door.run()))
             checkpoints = tasks.create_task(keep("the checkpoints", maintenance.run()))
             log.info("started", extra={"height": self._ledger.head, "home": str(self._home.root)})
-            code = await self._supervisor.run(self._public.stop, self._gateway.stop)
+            code = await self._supervisor.run(self._drain, self._gateway.stop)
             self._runtime.stop()
             perform.stop()
             self._hosted.close()
             checkpoints.cancel()
             self._peers.stop()
-            await asyncio.wait([peers, public], timeout=STOP_S)
-            public.cancel()
-            peers.cancel()
+            await asyncio.wait([peers, public, door], timeout=STOP_S)
+            for task in (public, door, peers):
+                task.cancel()
         # In a thread, so that a second signal is heard while the application finishes its call.
         await asyncio.to_thread(self._worker.close)
         writer.close()
         log.info("stopped", extra={"height": self._ledger.head, "home": str(self._home.root)})
         return code
+
+    async def _drain(self, grace_s: float) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for door in (self._public, self._door):
+                tasks.create_task(door.stop(grace_s))
 
     def _start_core(self, tasks: asyncio.TaskGroup) -> tuple[Writer, Perform, Maintenance]:
         loop, journal = self._loop, self._journal
@@ -265,8 +272,35 @@ class Assembly:
             on_final=self._on_final(maintenance),
         )
         outbox.start(write=writer.write, release=perform.release)
-        self._runtime.start(self._core, perform)
+        self._runtime.start(self._watched, perform)
         return writer, perform, maintenance
+
+    def _make_barrier(self) -> Barrier:
+        ledger = self._ledger
+        return Barrier(
+            address=self._keys.vote.public.address,
+            head=lambda: ledger.head,
+            validators=lambda head: ledger.validators_at(head + 1) or self._core.state.validators,
+            pledge=self._pledge,
+            ask=lambda peer: self._peers.pledge(peer, timeout_s=ASK_S),
+        )
+
+    def _make_desk(self) -> NodeDesk:
+        return NodeDesk(
+            facts=NodeFacts(
+                public_key=self._keys.vote.public,
+                peer_address=str(self._config.listen.peer),
+                genesis=self._genesis,
+            ),
+            ledger=self._ledger,
+            core=self._core,
+            watched=self._watched,
+            peers=self._peers,
+            known=self._config.peers,
+            app=self._app,
+            worker=self._worker,
+            clock=clock.now,
+        )
 
     def _on_final(self, maintenance: Maintenance) -> Callable[[int, int], None]:
         def on_final(height: int, size: int) -> None:

@@ -97,6 +97,26 @@ class ListenConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RpcConfig:
+    """CometBFT's JSON-RPC and WebSocket, for clients of the chain format."""
+
+    listen: Endpoint | None = field(
+        default=Endpoint("127.0.0.1", 26657),
+        metadata=_rule('JSON-RPC and WebSocket; without TLS on loopback only; "" is off'),
+    )
+    tls_certificate: str = _setting("", 'PEM file, relative to the folder of this file; "" is no TLS')
+    tls_key: str = _setting("", "its key, relative to the folder of this file")
+    token_file: str = _setting("", 'file with the bearer token that clients must show; "" is none')
+    body_bytes_max: int = _setting(1_000_000, "largest request", low=1024, high=64 << 20)
+    batch_requests_max: int = _setting(10, "requests in one batch", low=1, high=1000)
+    connections_max: int = _setting(900, "open connections", low=1, high=100_000)
+    subscription_clients_max: int = _setting(100, "clients with subscriptions", low=0, high=10_000)
+    subscriptions_max: int = _setting(5, "subscriptions of one client", low=0, high=1000)
+    subscription_buffer: int = _setting(200, "events that wait for one slow client", low=1, high=10_000)
+    commit_timeout_ms: int = _setting(10_000, "broadcast_tx_commit waits so long", low=100, high=600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsensusConfig:
     """Timers of consensus.md 2.3 and 2.7, and the pace of Status frames (G1)."""
 
@@ -170,6 +190,7 @@ class NodeConfig:
         "info", "least level that is logged", choices=("debug", "info", "warning", "error")
     )
     listen: ListenConfig = ListenConfig()
+    rpc: RpcConfig = RpcConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     batches: BatchConfig = BatchConfig()
     network: NetworkConfig = NetworkConfig()
@@ -179,6 +200,7 @@ class NodeConfig:
 
 SECTIONS: Mapping[str, type] = {
     "listen": ListenConfig,
+    "rpc": RpcConfig,
     "consensus": ConsensusConfig,
     "batches": BatchConfig,
     "network": NetworkConfig,
@@ -221,7 +243,8 @@ def to_toml(config: NodeConfig) -> str:
         if section != current:
             out += ["", f"[{section}]"]
             current = section
-        mark = "# " if value == defaults[key] and section != "listen" and key != "name" else ""
+        told = section == "listen" or key in ("name", "rpc.listen")
+        mark = "# " if value == defaults[key] and not told else ""
         out.append(f"{mark}{name} = {toml_value(value)}  # {known_keys()[key][1].help}")
     for peer in config.peers:
         out += [

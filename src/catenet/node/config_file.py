@@ -20,6 +20,7 @@ from catenet.node.config import (
     ListenConfig,
     NodeConfig,
     PeerConfig,
+    RpcConfig,
     Rule,
     environment_name,
     known_keys,
@@ -89,6 +90,7 @@ def parse(
     config = _build(values, _peers(raw_peers, lines))
     _check_listen(config.listen, written)
     _check_proxy_app(config.proxy_app, written)
+    _check_rpc(config.rpc, written)
     origins = {key: written[key].origin if key in written else "default" for key in known}
     return Loaded(config=config, origins=origins)
 
@@ -281,3 +283,18 @@ def _check_proxy_app(address: str, written: Mapping[str, Value]) -> None:
         Endpoint.parse(place)
     except ValueError as error:
         raise ConfigError(f'{written["proxy_app"].origin}: `proxy_app` is "{address}"; {error}') from None
+
+
+def _check_rpc(rpc: RpcConfig, written: Mapping[str, Value]) -> None:
+    if rpc.listen is not None and not rpc.tls_certificate and not rpc.listen.loopback:
+        raise ConfigError(
+            f"{written['rpc.listen'].origin}: `rpc.listen` is {rpc.listen};"
+            " without TLS only a loopback address is allowed: use 127.0.0.1,"
+            " or set rpc.tls_certificate and rpc.tls_key"
+        )
+    if bool(rpc.tls_certificate) != bool(rpc.tls_key):
+        given, missing = ("certificate", "key") if rpc.tls_certificate else ("key", "certificate")
+        origin = written[f"rpc.tls_{given}"].origin
+        raise ConfigError(
+            f"{origin}: `rpc.tls_{given}` is set and rpc.tls_{missing} is not; set both, or none"
+        )

@@ -141,6 +141,8 @@ class TxRefusal:
     code: int
     """The application's code; 0 with a reason of ours (too large, duplicate in flight, ...)."""
     reason: str
+    codespace: str = ""
+    """Where the application's code has its meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ STAIRS = "Rooms and stairs"
 MACHINES = "Machines of the core"
 PURE = "Pure rooms"
 ABCI = "Only node knows ABCI"
+RPC = "Only node knows the JSON-RPC"
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
@@ -48,6 +49,9 @@ def test_the_contracts_hold() -> None:
         ("network/planted.py", "import catenet.storage", STAIRS),
         ("apps/planted.py", "import catenet.wire", STAIRS),
         ("attic/__init__.py", "x = 1", STAIRS),
+        ("rpc/planted.py", "import catenet.api", STAIRS),
+        ("cli/planted.py", "import catenet.rpc.routes", RPC),
+        ("testing/planted.py", "import catenet.rpc", RPC),
         ("core/consensus/planted.py", "import catenet.core.batches", MACHINES),
         ("core/planted.py", "import time", PURE),
         ("core/planted.py", "from os import urandom", PURE),
