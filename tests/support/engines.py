@@ -214,7 +214,9 @@ def on_real_nodes(nodes: Sequence[RealNode], txs: Sequence[bytes]) -> Seen:
     for tx in txs:
         answer = node.rpc("broadcast_tx_sync", tx=base64.b64encode(tx).decode())
         assert answer["code"] == 0, answer
-    node.wait(lambda: int(str(node.rpc("num_unconfirmed_txs")["total"])) == 0, what="an empty mempool")
+    node.wait(
+        lambda: int(str(node.rpc("num_unconfirmed_txs")["total"])) == 0, within_s=90, what="an empty mempool"
+    )
     # The state after a block is in the header of the next one.
     head = node.height() + 1
     for one in nodes:
