@@ -91,5 +91,7 @@ async def hand_in(net: Cluster, http: httpx.AsyncClient) -> None:
         async with asyncio.timeout(20):
             event = json.loads(await socket.recv())["result"]["data"]["value"]
     assert event["evidence"] == shapes.evidence(evidence)
+    # The event came from another node, which may have been first.
+    await net.wait_height(int(event["height"]), 0)
     block = JsonObject(await call(http, "block", height=event["height"])).child("result").child("block")
     assert block.child("evidence").items("evidence") == [shapes.evidence(evidence)]
