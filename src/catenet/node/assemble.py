@@ -190,7 +190,6 @@ class Assembly:
             status=self._view.status,
             pending=self._core.pending,
             judge=lambda wrapped: self._core.evidence.refusal(wrapped, self._core.state),
-            address=keys.vote.public.address,
             tx_bytes_max=config.batches.tx_bytes_max,
         )
         self._public = PublicServer(self._gateway, self._listeners())

@@ -58,7 +58,6 @@ class NodeGateway:
         status: Callable[[], NodeStatus],
         pending: Callable[[TxId], bool],
         judge: Callable[[bytes], str | None],
-        address: Address,
         tx_bytes_max: int,
     ) -> None:
         self._post = post
@@ -69,7 +68,6 @@ class NodeGateway:
         self._status = status
         self._pending = pending
         self._judge = judge
-        self._address = address
         self._tx_bytes_max = tx_bytes_max
         self._tickets: dict[Ticket, _Submission] = {}
         self._waiting: dict[TxId, list[_Waiter]] = {}
@@ -210,14 +208,15 @@ class NodeGateway:
         Raises `InvalidInput` for what proves nothing or has expired, `Unavailable` when the node stops.
         """
         self._check_running()
-        if self._status().catching_up:
+        status = self._status()
+        if status.catching_up:
             raise Unavailable("this node is catching up and cannot judge evidence; ask another one")
         reason = self._judge(wrapped)
         if reason is not None:
             raise InvalidInput(f"the evidence is refused: {reason}")
         # As if a peer had sent it: kept, told to everybody once, and put into a block.
         message = EvidenceMessage(evidence=wrapped)
-        self._post(Received(peer=self._address, message=message))
+        self._post(Received(peer=status.address, message=message))
         return unwrap(wrapped).hash()
 
     def stop(self, reason: str) -> None:

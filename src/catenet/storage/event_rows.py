@@ -19,6 +19,9 @@ from typing import NamedTuple
 from catenet.types.application import BlockOutcome, Event
 from catenet.types.query import Condition, Number, Operator, number_of
 
+Criterion = tuple[Condition, ...]
+"""What one value must satisfy: a condition, or all bounds that a query sets for the numbers of one tag."""
+
 EVENTS = "events"
 PLACE_BYTES = 16
 TX_HEIGHT, TX_HASH, BLOCK_HEIGHT = "tx.height", "tx.hash", "block.height"
@@ -88,32 +91,52 @@ def read_place(place: bytes) -> tuple[int, int]:
     return int.from_bytes(place[:8], "big"), int.from_bytes(place[8:12], "big")
 
 
-def admits(condition: Condition, value: str) -> bool:
-    """Say whether one value passes a condition of a search, where a number must be the whole value."""
-    if isinstance(condition.operand, Number) and not _NUMBER.fullmatch(value):
-        return False
-    return condition.passes(value)
+def criteria(conditions: Iterable[Condition]) -> list[Criterion]:
+    """Return what is asked of one value each: bounds on the numbers of one tag are a range."""
+    ranges: dict[str, list[Condition]] = {}
+    others: list[Criterion] = []
+    for condition in conditions:
+        if isinstance(condition.operand, Number) and condition.operator is not Operator.EQUAL:
+            ranges.setdefault(condition.tag, []).append(condition)
+        else:
+            others.append((condition,))
+    return [*others, *map(tuple, ranges.values())]
 
 
-def matching_events(events: Iterable[Event], conditions: Sequence[Condition], scope: Scope) -> Iterator[int]:
-    """Yield which events satisfy all conditions: the same as the rows say, without the rows."""
-    for number, event in enumerate(events):
+def admits(criterion: Criterion, value: str) -> bool:
+    """Say whether one value satisfies a search, where a number must be the whole value."""
+    for condition in criterion:
+        if isinstance(condition.operand, Number) and not _NUMBER.fullmatch(value):
+            return False
+        if not condition.passes(value):
+            return False
+    return True
+
+
+def has_match(events: Iterable[Event], wanted: Sequence[Criterion], scope: Scope) -> bool:
+    """Say whether one event satisfies all criteria: the same as the rows say, without the rows."""
+    for event in events:
         values = list(attributes(event, scope))
-        if all(
-            any(tag == condition.tag and admits(condition, value) for tag, value in values)
-            for condition in conditions
-        ):
-            yield number
+        if all(any(tag == each[0].tag and admits(each, value) for tag, value in values) for each in wanted):
+            return True
+    return False
 
 
-def spans(condition: Condition, scope: Scope) -> list[Span]:
-    """Return where rows lie that may satisfy a condition; `admits` says of each whether it does."""
+def spans(criterion: Criterion, scope: Scope) -> list[Span]:
+    """Return where rows lie that may satisfy a criterion; `admits` says of each whether it does."""
+    condition = criterion[0]
     texts, numbers = (kind + _tag_digest(condition.tag) for kind in scope.value)
     operand, operator = condition.operand, condition.operator
     if isinstance(operand, str) and operator is Operator.EQUAL:
         return [_all_of(_value_prefix(scope, condition.tag, operand), fixed=True)]
     if isinstance(operand, Number):
-        return [_numbers(numbers, operator, numbers + _ordered(operand))]
+        bounds = [
+            _numbers(numbers, each.operator, numbers + _ordered(each.operand))
+            for each in criterion
+            if isinstance(each.operand, Number)
+        ]
+        start, end = max([bound.start for bound in bounds]), min([bound.end for bound in bounds])
+        return [Span(start, end, bounds[0].fixed)]
     if operand is None or isinstance(operand, str):
         return [_all_of(texts), _all_of(numbers)]
     # No date and no time is a number.

@@ -9,7 +9,17 @@ from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
 from catenet.storage import event_rows
-from catenet.storage.event_rows import BLOCK_HEIGHT, EVENTS, PLACE_BYTES, TX_HASH, TX_HEIGHT, Scope, Span
+from catenet.storage.event_rows import (
+    BLOCK_HEIGHT,
+    EVENTS,
+    PLACE_BYTES,
+    TX_HASH,
+    TX_HEIGHT,
+    Criterion,
+    Scope,
+    Span,
+    criteria,
+)
 from catenet.storage.index import BlockRow
 from catenet.storage.tables import Tables
 from catenet.types.application import BlockOutcome
@@ -19,7 +29,7 @@ from catenet.types.query import Condition, Number, Operator, Query, number_of
 
 T = TypeVar("T")
 
-ROWS_MAX = 300_000
+ROWS_MAX = 100_000
 """Looked at by one search."""
 DIRECT_BLOCKS_MAX = 256
 DIRECT_TXS_MAX = 10_000
@@ -129,7 +139,7 @@ class EventSearch:
             return [place]
         outcome = self._chain.outcome(place.height)
         events = outcome.results[place.index].events if outcome else ()
-        return [place] if any(True for _ in event_rows.matching_events(events, rest, Scope.TXS)) else []
+        return [place] if event_rows.has_match(events, criteria(rest), Scope.TXS) else []
 
     def _by_height(
         self, heights: _Heights, page: int, per_page: int, order: Order
@@ -173,19 +183,20 @@ class EventSearch:
         """Return height and index of what has an event that satisfies all conditions, ascending."""
         if heights.last < heights.first:
             return []
+        wanted = criteria(conditions)
         if self._is_small(heights):
-            return list(self._asked(conditions, heights, scope))
+            return list(self._asked(wanted, heights, scope))
         found: set[bytes] | None = None
         left = self._rows_max
-        for condition in sorted(conditions, key=_width):
+        for each in sorted(wanted, key=_width):
             passed: set[bytes] = set()
-            for span in event_rows.spans(condition, scope):
+            for span in event_rows.spans(each, scope):
                 for key, value in self._rows(span, heights):
                     left -= 1
                     if left < 0:
                         raise _too_wide(self._rows_max, scope)
                     place = key[-PLACE_BYTES:]
-                    if (found is None or place in found) and event_rows.admits(condition, value.decode()):
+                    if (found is None or place in found) and event_rows.admits(each, value.decode()):
                         passed.add(place)
             found = passed
             if not found:
@@ -200,7 +211,7 @@ class EventSearch:
         return txs <= DIRECT_TXS_MAX
 
     def _asked(
-        self, conditions: Sequence[Condition], heights: _Heights, scope: Scope
+        self, wanted: Sequence[Criterion], heights: _Heights, scope: Scope
     ) -> Iterator[tuple[int, int]]:
         for height in range(heights.first, heights.last + 1):
             outcome = self._chain.outcome(height)
@@ -208,7 +219,7 @@ class EventSearch:
                 continue
             said = [result.events for result in outcome.results] if scope is Scope.TXS else [outcome.events]
             for index, events in enumerate(said):
-                if events and any(True for _ in event_rows.matching_events(events, conditions, scope)):
+                if events and event_rows.has_match(events, wanted, scope):
                     yield height, index
 
     def _rows(self, span: Span, heights: _Heights) -> Iterator[tuple[bytes, bytes]]:
@@ -256,11 +267,14 @@ def _tx_id(condition: Condition) -> bytes:
         raise InvalidInput(f"tx.hash = '{condition.operand}' is not hex; write its 64 hex digits") from None
 
 
-def _width(condition: Condition) -> int:
-    """Order conditions by how many rows they probably look at."""
-    if condition.operator is Operator.EQUAL and isinstance(condition.operand, str | Number):
+def _width(criterion: Criterion) -> int:
+    """Order criteria by how many rows they probably look at."""
+    operand = criterion[0].operand
+    if criterion[0].operator is Operator.EQUAL and isinstance(operand, str | Number):
         return 0
-    return 1 if isinstance(condition.operand, Number) else 2
+    if isinstance(operand, Number):
+        return 1 if len(criterion) > 1 else 2
+    return 3
 
 
 def _too_wide(rows_max: int, scope: Scope) -> InvalidInput:

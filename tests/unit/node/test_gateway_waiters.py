@@ -48,7 +48,6 @@ class Desk:
             confirm=never_confirmed,
             status=no_status,
             judge=lambda wrapped: None,
-            address=bytes(20),
             pending=lambda _: False,
             tx_bytes_max=64,
         )

@@ -51,7 +51,6 @@ class Desk:
                 confirm=_never,
                 status=self._status,
                 judge=lambda evidence: pool.refusal(evidence, self.chain.state),
-                address=ME,
                 pending=lambda _: False,
                 tx_bytes_max=64,
             )

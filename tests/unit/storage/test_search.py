@@ -17,7 +17,7 @@ from catenet.types.application import BlockOutcome, Event, EventAttribute, TxRes
 from catenet.types.effects import CommitBlock
 from catenet.types.errors import Corrupt, InvalidInput
 from catenet.types.ports import EventIndex, Order, TxPlace
-from catenet.types.query import Condition, Number, parse
+from catenet.types.query import Condition, Number, Operator, parse
 from support.storage import abandon, chain, flip
 
 TXS = 5
@@ -99,14 +99,19 @@ def passes(condition: Condition, value: str) -> bool:
 
 
 def holds(events: tuple[Event, ...], conditions: list[Condition]) -> bool:
+    bounds: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        is_bound = isinstance(condition.operand, Number) and condition.operator is not Operator.EQUAL
+        bounds.setdefault(condition.tag if is_bound else str(condition), []).append(condition)
     return any(
         all(
             any(
-                f"{event.type}.{attribute.key}" == condition.tag and passes(condition, attribute.value)
+                f"{event.type}.{attribute.key}" == one_value[0].tag
+                and all(passes(condition, attribute.value) for condition in one_value)
                 for attribute in event.attributes
                 if attribute.index
             )
-            for condition in conditions
+            for one_value in bounds.values()
         )
         for event in events
     )
@@ -187,6 +192,18 @@ def test_conditions_must_hold_in_one_event(tmp_path: Path) -> None:
     for index in (ledger.events, EventSearch(ledger._tables, ledger, direct_blocks_max=0)):
         assert found(index, together) == ([TxPlace(1, 0)], [1])
         assert found(index, apart) == ([], [])
+    ledger.close()
+
+
+def test_bounds_of_one_tag_are_a_range_for_one_value(tmp_path: Path) -> None:
+    (block,) = chain(1, txs=1)
+    both = Event(type="t", attributes=tuple([EventAttribute(key="n", value=value) for value in ("1", "100")]))
+    outcome = replace(block.outcome, results=(TxResult(events=(both,)),), events=(both,))
+    ledger = stored(tmp_path, [replace(block, outcome=outcome)])
+    for index in (ledger.events, EventSearch(ledger._tables, ledger, direct_blocks_max=0)):
+        assert found(index, "t.n>50 AND t.n<60") == ([], [])
+        assert found(index, "t.n>50 AND t.n<=100 AND t.n=1") == ([TxPlace(1, 0)], [1])
+        assert found(index, "t.n>60 AND t.n<50") == ([], [])
     ledger.close()
 
 
