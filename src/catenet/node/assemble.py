@@ -160,11 +160,10 @@ class Assembly:
         self._app_state = app_state
         self._loop = asyncio.get_running_loop()
         self._hosted = hosted
-        self._app = hosted.app
         self._worker = AppWorker(self._loop)
         self._runtime = Runtime(self._loop)
         self._supervisor = Supervisor(self._runtime.stop)
-        state = shake_hands(self._app, genesis, ledger)
+        state = shake_hands(hosted.app, genesis, ledger)
         hosted.started(state.last_height, call_in(self._loop, self._supervisor.halt))
         journal.settle()
         self._core = Node(
@@ -184,7 +183,7 @@ class Assembly:
         self._gateway = NodeGateway(
             post=self._runtime.post,
             reader=ledger,
-            app=self._app,
+            app=hosted.app,
             worker=self._worker,
             confirm=self._barrier.confirm,
             status=self._view.status,
@@ -263,7 +262,7 @@ class Assembly:
             outbox=outbox,
             network=self._peers,
             signer=journal.signer,
-            app=self._app,
+            app=self._hosted.app,
             worker=self._worker,
             sink=self._ledger,
             clients=self._gateway,
@@ -296,7 +295,7 @@ class Assembly:
             watched=self._watched,
             peers=self._peers,
             known=self._config.peers,
-            app=self._app,
+            app=self._hosted.app,
             worker=self._worker,
             clock=clock.now,
         )
