@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from catenet.chain.block import Block
 from catenet.storage.home import Home
-from support.audit import Place, require_same, signed_by
+from support.audit import Place, contents, require_same, signed_by, signed_last
 from support.campaign import Part, choices
 from support.cluster import Cluster, cluster, wait_signature
 from support.load import BATCH, check_once, settled_chain, submitting
@@ -39,7 +40,8 @@ def cut_power(
 ) -> int:
     """Cut the power of nodes at one moment, and give it back; returns how many files that changed.
 
-    What they signed before is noted: none of it may have left with another one to follow at its place.
+    Nobody may have signed against what was durable at an earlier cut; and all that was signed is durable now,
+    but what the last group of a journal holds: that was about to be, and has not left.
     """
     net.pause(*indices)
     wait_frozen([net.pid(index) for index in indices])
@@ -48,8 +50,14 @@ def cut_power(
     lost = 0
     for index in indices:
         before = contents_of(disks[index].place)
-        require_same(signed[index], signed_by(Home(net.home(index))))
+        home = Home(net.home(index))
+        written, last = signed_by(home), signed_last(home)
+        require_same(dict(signed[index]), written)
         disks[index].replace(copies[index])
+        durable = signed_by(home)
+        assert written.keys() - durable.keys() <= last, "a signature before the last group was not durable"
+        require_same(written, durable)
+        require_same(signed[index], durable)
         lost += sum(contents_of(disks[index].place).get(name) != data for name, data in before.items())
     return lost
 
@@ -85,6 +93,10 @@ def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, which: s
             net.stop()
             for index, known in signed.items():
                 require_same(known, signed_by(Home(net.home(index))))
+            # Others hold what left: two votes of one step would be evidence in the chain.
+            chain = contents(Home(net.home(0))).chain
+            assert len(chain) == len(blocks)
+            assert not [raw for raw in chain if Block.decode(raw).evidence]
             part.counts["acknowledged"] += len(load.acknowledged)
             part.counts["blocks"] += len(blocks)
             part.counts["signatures"] += sum(map(len, signed.values()))

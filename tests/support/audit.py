@@ -59,13 +59,8 @@ def copy_of(home: Home) -> Iterator[Home]:
 
 def signed_by(home: Home) -> dict[Place, bytes]:
     """Return what a home's node signed, from its journal and its guard. Fails when two of them conflict."""
-    items: list[Vote | Proposal] = []
     with copy_of(home) as copy:
-        for record in journal_records(copy):
-            if isinstance(record, VoteRecord):
-                items.append(record.vote)
-            elif isinstance(record, ProposalRecord):
-                items.append(record.proposal.signed)
+        items = signed_in(journal_records(copy))
         if copy.guard.exists():
             guard = GuardFile.open(copy.guard)
             state = GuardState.decode(guard.state)
@@ -76,6 +71,30 @@ def signed_by(home: Home) -> dict[Place, bytes]:
     for item in items:
         require_same(found, {place_of(item): item.encode()})
     return found
+
+
+def signed_in(records: Iterable[Record]) -> list[Vote | Proposal]:
+    items: list[Vote | Proposal] = []
+    for record in records:
+        if isinstance(record, VoteRecord):
+            items.append(record.vote)
+        elif isinstance(record, ProposalRecord):
+            items.append(record.proposal.signed)
+    return items
+
+
+def signed_last(home: Home) -> set[Place]:
+    """Return the places of what was signed in the last group of a home's journal.
+
+    It alone may be written and not yet durable: the next one is written when it is. Until then nothing of it
+    has left the node.
+    """
+    with copy_of(home) as copy:
+        journal = Log.open(copy.journal)
+        groups = [group for _, group in journal.groups() if group]
+        journal.close()
+    last = [decode_record(data) for data in groups[-1]] if groups else []
+    return {place_of(item) for item in signed_in(last)}
 
 
 def place_of(item: Vote | Proposal) -> Place:

@@ -226,8 +226,9 @@ def try_module(module: str, *, again: bool, until: float) -> tuple[list[Mutant],
     known = remembered(place, source) if again else {}
     wanted = [mutant for mutant in mutants if not known.get(mutant.name)]
     if until < math.inf:
-        # What is left over when the time is up shall not always be the same.
+        # What is left over shall not always be the same; what never had its turn comes first.
         random.shuffle(wanted)
+        wanted.sort(key=lambda mutant: mutant.name in known)
     known |= campaign(module, TARGETS[module], wanted, until=until)
     place.write_text(json.dumps({"source": source, "killed": known}))
     survivors = [mutant for mutant in mutants if known.get(mutant.name) is False]
