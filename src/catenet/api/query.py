@@ -7,7 +7,7 @@ from hashlib import sha256
 from catenet import __version__
 from catenet.api.blocks import block_txs, stored_block
 from catenet.api.limits import Limits
-from catenet.chain.commit import Flag
+from catenet.chain.commit import Commit, Flag
 from catenet.chain.encoding import fields
 from catenet.chain.header import Header
 from catenet.chain.light_block import LightBlock
@@ -115,7 +115,9 @@ class QueryService:
         stored, validators = stored_block(reader, height), reader.validators_at(height)
         if validators is None:
             raise NotFound(f"the validators of height {height} are not kept here")
-        block = LightBlock(header=_header(stored.raw), commit=stored.commit, validators=validators)
+        # The commit that the chain holds is the same on all nodes; what this node decided by need not be.
+        commit = _last_commit(stored_block(reader, height + 1).raw) if height < tip else stored.commit
+        block = LightBlock(header=_header(stored.raw), commit=commit, validators=validators)
         return pb.LightBlockResponse(light_block=block.encode())
 
     async def transaction(self, request: pb.GetTransactionRequest) -> pb.TransactionResult:
@@ -248,6 +250,12 @@ def _header(raw: bytes) -> Header:
     _, _, value = next(fields(raw))
     assert isinstance(value, bytes), "a stored block begins with its header"
     return Header.decode(value)
+
+
+def _last_commit(raw: bytes) -> Commit:
+    commits = [value for number, _, value in fields(raw) if number == 4]
+    assert isinstance(commits[0], bytes), "a stored block holds the commit of the height before"
+    return Commit.decode(commits[0])
 
 
 def _proof(proof: Proof) -> pb.Proof:

@@ -326,6 +326,26 @@ def test_a_light_block_has_all_that_verifies_a_height() -> None:
     drive(body, ledger=SignedLedger(make_chain(4, heights=3)))
 
 
+def test_the_commit_of_a_light_block_is_the_one_that_the_chain_holds() -> None:
+    # This node decided height 1 by four votes; the proposer of height 2 had three of them.
+    chain = make_chain(4, heights=0)
+    first = chain.build()
+    three = chain.sign(first, absent=(3,))
+    decided = chain.add(first)
+    chain.add(chain.build(last_commit=three))
+
+    async def body(node: MemoryNode, caller: Caller) -> None:
+        commits = []
+        for height in (1, 2):
+            request = pb.GetLightBlockRequest(height=height)
+            answer = await caller.ask("GetLightBlock", request, pb.LightBlockResponse)
+            commits.append(LightBlock.decode(answer.light_block).commit)
+        assert commits == [three, chain.decided[1].commit]
+        assert decided.commit != three
+
+    drive(body, ledger=SignedLedger(chain))
+
+
 def test_a_block_whose_validators_are_not_kept_proves_nothing() -> None:
     async def body(node: MemoryNode, caller: Caller) -> None:
         node.ledger.commit([b"a=1"])
