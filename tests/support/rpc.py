@@ -23,6 +23,7 @@ from catenet.rpc.server import Listener, RpcServer
 from catenet.types.application import ADMITTED, CheckResult, Info, Query, QueryResult
 from catenet.types.desk import LinkView, NodeFacts, PendingTxs, Watcher
 from catenet.types.errors import InvalidInput
+from catenet.types.ports import EventIndex
 from support.api import CHAIN_ID, FIRST_TIME_NS, MemoryNode
 
 KEYS = [PrivateKey(bytes([number]) * 32) for number in range(1, 8)]
@@ -164,13 +165,14 @@ async def serving_rpc(
     node: MemoryNode | None = None,
     desk: MemoryDesk | None = None,
     *,
+    index: EventIndex | None = None,
     limits: Limits | None = None,
     token: str = "",
 ) -> AsyncIterator[Caller]:
     """Serve a node's JSON-RPC on a free loopback port for the length of the body."""
     desk = desk or MemoryDesk(node=node or MemoryNode())
     listener = Listener(host="127.0.0.1", port=0, token=token)
-    server = RpcServer(desk.node, desk, desk, listener, limits=limits)
+    server = RpcServer(desk.node, desk, desk, listener, index=index, limits=limits)
     await server.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.run())

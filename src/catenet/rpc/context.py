@@ -1,7 +1,8 @@
 """What every method is given: the node, the bounds, and who calls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from catenet.rpc.limits import Limits
@@ -47,6 +48,8 @@ class Service:
     submissions: Submissions
     rpc_address: Callable[[], str]
     """Where this room listens, once it does."""
+    searches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Searches run beside the event loop, one at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
