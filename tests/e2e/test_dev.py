@@ -113,7 +113,16 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 def interop(dev: Dev, which: str) -> None:
     """Have the tests of the reference's own clients drive this network; what they skip is skipped here."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", f"{ROOT}/tests/interop", "-k", which]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        f"{ROOT}/tests/interop/test_reference_clients.py",
+        "-k",
+        which,
+    ]
     env = {**dev.env, "CATENET_INTEROP_TARGET": dev.target}
     done = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=400, check=False
