@@ -24,7 +24,14 @@ UNSIGNED_LOCK = SimulationConfig(
     submissions=10,
 )
 
-KEPT = [pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay")]
+# A newcomer fetches a long chain: the pieces of one answer are a stream, and come in order or not at all.
+NEWCOMER = SimulationConfig(validators=5, powers=(10, 10, 10, 10, 0), aimed_crashes=3, power_changes=0.6)
+
+KEPT = [
+    pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay"),
+    pytest.param(6, NEWCOMER, id="blocks that overtake others blame nobody"),
+    pytest.param(11, NEWCOMER, id="blocks that overtake others blame nobody, again"),
+]
 
 
 @pytest.mark.parametrize(("seed", "config"), KEPT)

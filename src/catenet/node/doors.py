@@ -1,15 +1,20 @@
-"""The JSON-RPC of a node, out of its configuration: where it listens, with which certificate and token."""
+"""The JSON-RPC of a node, out of its configuration: where it listens, with which certificate and token.
+
+The only place that knows the room `rpc`, and it is imported when a node serves it.
+"""
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from catenet.node import settings
 from catenet.node.config import NodeConfig
 from catenet.node.gateway import NodeGateway
-from catenet.rpc.server import Listener, RpcServer
 from catenet.types.desk import ChainDesk
 from catenet.types.errors import InvalidInput
 from catenet.types.ports import EventIndex
+
+if TYPE_CHECKING:
+    from catenet.rpc.server import RpcServer
 
 
 class Door:
@@ -19,12 +24,7 @@ class Door:
         self, config: NodeConfig, folder: Path, gateway: NodeGateway, desk: ChainDesk, index: EventIndex
     ) -> None:
         """`folder` is what paths in the configuration begin at. Raises `InvalidInput`, `WrongState`."""
-        listener = _listener(config, folder)
-        self._server = (
-            None
-            if listener is None
-            else RpcServer(gateway, desk, gateway, listener, index=index, limits=settings.rpc_limits(config))
-        )
+        self._server = None if config.rpc.listen is None else _server(config, folder, gateway, desk, index)
         self._over = asyncio.Event()
 
     async def start(self) -> None:
@@ -46,17 +46,31 @@ class Door:
             await self._server.stop(grace_s)
 
 
-def _listener(config: NodeConfig, folder: Path) -> Listener | None:
+def _server(
+    config: NodeConfig, folder: Path, gateway: NodeGateway, desk: ChainDesk, index: EventIndex
+) -> "RpcServer":
+    from catenet.rpc.limits import Limits
+    from catenet.rpc.server import Listener, RpcServer
+
     rpc = config.rpc
-    if rpc.listen is None:
-        return None
-    return Listener(
+    assert rpc.listen is not None
+    listener = Listener(
         host=rpc.listen.host,
         port=rpc.listen.port,
         certificate=folder / rpc.tls_certificate if rpc.tls_certificate else None,
         key=folder / rpc.tls_key if rpc.tls_key else None,
         token=_token(folder / rpc.token_file) if rpc.token_file else "",
     )
+    limits = Limits(
+        body_bytes=rpc.body_bytes_max,
+        batch_requests=rpc.batch_requests_max,
+        connections=rpc.connections_max,
+        subscription_clients=rpc.subscription_clients_max,
+        subscriptions_per_client=rpc.subscriptions_max,
+        subscription_buffer=rpc.subscription_buffer,
+        commit_s=rpc.commit_timeout_ms / 1000,
+    )
+    return RpcServer(gateway, desk, gateway, listener, index=index, limits=limits)
 
 
 def _token(path: Path) -> str:

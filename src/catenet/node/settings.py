@@ -6,7 +6,6 @@ from catenet.core.consensus.io import ConsensusConfig
 from catenet.core.ingress import IngressConfig
 from catenet.network.config import NetworkConfig
 from catenet.node.config import NodeConfig
-from catenet.rpc.limits import Limits
 
 MS = 1000
 
@@ -55,18 +54,4 @@ def network_config(config: NodeConfig) -> NetworkConfig:
         ping_misses=network.ping_misses,
         reconnect_s_max=network.reconnect_max_ms / 1000,
         bulk_outbox_bytes=2 * config.batches.pipe_bytes,
-    )
-
-
-def rpc_limits(config: NodeConfig) -> Limits:
-    """Return the bounds of the JSON-RPC."""
-    rpc = config.rpc
-    return Limits(
-        body_bytes=rpc.body_bytes_max,
-        batch_requests=rpc.batch_requests_max,
-        connections=rpc.connections_max,
-        subscription_clients=rpc.subscription_clients_max,
-        subscriptions_per_client=rpc.subscriptions_max,
-        subscription_buffer=rpc.subscription_buffer,
-        commit_s=rpc.commit_timeout_ms / 1000,
     )

@@ -52,6 +52,7 @@ def test_the_contracts_hold() -> None:
         ("rpc/planted.py", "import catenet.api", STAIRS),
         ("cli/planted.py", "import catenet.rpc.routes", RPC),
         ("testing/planted.py", "import catenet.rpc", RPC),
+        ("node/planted.py", "import catenet.rpc.server", RPC),
         ("core/consensus/planted.py", "import catenet.core.batches", MACHINES),
         ("core/planted.py", "import time", PURE),
         ("core/planted.py", "from os import urandom", PURE),

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from catenet.testing.simulator.chain_store import ChainStore
 from catenet.testing.simulator.network import Network
-from catenet.testing.simulator.schedule import Schedule
+from catenet.testing.simulator.schedule import Action, Schedule
 from catenet.types.effects import Answer, Fetch, RequestBlocks
 from catenet.types.events import (
     BlocksEnded,
@@ -112,18 +112,20 @@ class Calls:
         )
 
         def serve() -> None:
-            last = min(effect.last, peer.chain.head)
+            last, stream = min(effect.last, peer.chain.head), Stream()
             for first in range(effect.first, last + 1, RUN_BLOCKS):
-                self._serve_run(asker, peer, effect, first, min(first + RUN_BLOCKS - 1, last))
+                self._serve_run(asker, peer, effect, first, min(first + RUN_BLOCKS - 1, last), stream)
             if last < effect.first:
                 # An honest node has nothing to say to that.
-                self._serve_run(asker, peer, effect, effect.first, last)
+                self._serve_run(asker, peer, effect, effect.first, last, stream)
             self._network.carry(peer.index, asker.index, lambda: finish(last < effect.first))
 
         carried = self._network.carry(asker.index, peer.index, serve)
         self._schedule.after(BLOCKS_DEADLINE_US if carried else REFUSED_US, lambda: finish(True))
 
-    def _serve_run(self, asker: Party, peer: Party, effect: RequestBlocks, first: int, last: int) -> None:
+    def _serve_run(
+        self, asker: Party, peer: Party, effect: RequestBlocks, first: int, last: int, stream: "Stream"
+    ) -> None:
         stored = [block for height in range(first, last + 1) if (block := peer.chain.block(height))]
         run = BlocksReceived(
             request=effect.request,
@@ -135,7 +137,9 @@ class Calls:
         event, life = peer.serves(run), asker.life
         if event is not None and event.blocks:
             self._network.carry(
-                peer.index, asker.index, lambda: asker.handle(event) if asker.life == life else None
+                peer.index,
+                asker.index,
+                stream.next(lambda: asker.handle(event) if asker.life == life else None),
             )
 
     def _once(self, asker: Party, end: Callable[[bool], Event]) -> Callable[[bool], None]:
@@ -148,3 +152,23 @@ class Calls:
                 asker.handle(end(failed))
 
         return finish
+
+
+class Stream:
+    """One answer in pieces: they arrive once and in order, and after a lost one nothing does."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+        self._arrived = 0
+
+    def next(self, action: Action) -> Action:
+        """Return the arrival of the next piece."""
+        number = self._sent
+        self._sent += 1
+
+        def arrive() -> None:
+            if number == self._arrived:
+                self._arrived += 1
+                action()
+
+        return arrive
