@@ -173,7 +173,11 @@ class HostedApplication(Application):
         if executed is not None and self._remote.info().last_block_height == executed[0].height:
             # Only the connection was lost: it still holds the block that it executed, and says so.
             return
-        self._height = self._shake_hands(self._remote)
+        try:
+            self._height = self._shake_hands(self._remote)
+        except WrongState as error:
+            # It came back once more in between, and its new life refuses to commit what it has not executed.
+            raise Gone(str(error)) from None
         stands = self._remote.info().last_block_height
         if stands != self._height:
             raise Corrupt(
