@@ -95,7 +95,8 @@ def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, which: s
                 require_same(known, signed_by(Home(net.home(index))))
             # Others hold what left: two votes of one step would be evidence in the chain.
             chain = contents(Home(net.home(0))).chain
-            assert len(chain) == len(blocks)
+            # One more block may have been made before they stopped.
+            assert len(chain) >= len(blocks)
             assert not [raw for raw in chain if Block.decode(raw).evidence]
             part.counts["acknowledged"] += len(load.acknowledged)
             part.counts["blocks"] += len(blocks)
