@@ -89,7 +89,7 @@ class Siege:
             host.link(LIAR, up=True)
         network.end_chaos()
         clients.start(self.honest)
-        clients.calm(self.honest)
+        clients.calm(self.honest, pause_us=300_000)
         self.key = SimulatedKey.of(LIAR)
         self.me = self.key.public.address
         self.frames = 0
@@ -98,11 +98,8 @@ class Siege:
     def pass_time(self, us: int) -> None:
         """Let things happen for a while."""
         end = self.schedule.now_us + us
-        marker: list[bool] = []
-        self.schedule.after(us, lambda: marker.append(True))
-        while not marker:
-            self.schedule.step()
-        assert self.schedule.now_us == end
+        while self.schedule.step_until(end):
+            pass
 
 
 def size_of(root: object) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from catenet.chain.block_id import BlockID
 from catenet.chain.encoding import (
@@ -141,9 +142,15 @@ class Vote:
     @classmethod
     def decode(cls, data: bytes) -> "Vote":
         """Read canonical bytes; raises `DecodeError`."""
-        vote = cls.read(data)
-        require_canonical(data, vote.encode())
-        return vote
+        return _decode(data)
+
+
+@lru_cache(maxsize=1024)
+def _decode(data: bytes) -> Vote:
+    """Read a vote; it comes by itself, in sets and in certificates, and several peers send each of them."""
+    vote = Vote.read(data)
+    require_canonical(data, vote.encode())
+    return vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

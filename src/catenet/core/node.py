@@ -71,6 +71,7 @@ class Node:
         self._links: dict[Address, None] = {}
         self._records: Sequence[Record] = ()
         self._proposer = proposing.Proposer(self._batches, self.evidence, address)
+        self._tips: messages.Have | None = None  # of this turn
         self._replaying = 0
         self._taking_part = False
 
@@ -121,6 +122,7 @@ class Node:
 
     def handle(self, event: events.Event, now: Instant) -> list[Effect]:
         """Take one event; return what to do, in order."""
+        self._tips = None
         effects = list(self._handle(event, now))
         if not self._consensus.due:
             effects.extend(self._due(now))
@@ -195,10 +197,8 @@ class Node:
             case messages.EvidenceMessage(evidence=evidence):
                 yield from self.evidence.received(peer, evidence, self.state, is_behind=self.syncing)
             case messages.Status() as message:
-                head = message.height - 1
-                yield from self._from_following(
-                    self._following.on_status(peer, message.lowest, head, now), now
-                )
+                heard = self._following.on_status(peer, message.lowest, message.height - 1, now)
+                yield from self._from_following(heard, now)
                 yield from self._to_consensus(event, now)
             case _:
                 yield from self._to_consensus(event, now)
@@ -324,7 +324,8 @@ class Node:
             case Send(peer=peer, message=messages.Status()):
                 # D4: the full vector goes with every Status.
                 yield output
-                yield Send(peer=peer, message=self._batches.tips())
+                self._tips = self._tips or self._batches.tips()
+                yield Send(peer=peer, message=self._tips)
             case _:
                 yield output
 
@@ -365,11 +366,10 @@ class Node:
 
     def _due(self, now: Instant) -> Iterator[Effect]:
         """Tell consensus once that batches or evidence wait for a block of this height (2.7 b, e)."""
-        consensus = self._consensus
         if self.syncing or not self._taking_part:
             return
         if self._batches.due(now) or (self.evidence.waiting and self.evidence.pick(self.state)):
-            yield from self._to_consensus(consensus_io.Due(height=consensus.height), now)
+            yield from self._to_consensus(consensus_io.Due(height=self._consensus.height), now)
 
     # Fetching.
 

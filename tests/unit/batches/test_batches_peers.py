@@ -1,12 +1,14 @@
 """Rules D3 and D4, and the attacks of 5.5: receiving, telling, restarting."""
 
+from dataclasses import replace
+
 from catenet.core.batches.io import BatchConfig
 from catenet.types.assembly import Assembled, Missing
 from catenet.types.batch import Batch, batch_digest
 from catenet.types.effects import Send
 from catenet.types.messages import BatchMessage, FoundBatch, Have, Skip, Tip
 from catenet.types.records import BatchRecord
-from support.batches import SECOND_US, START_NS, Net, batch_of, make_compact, tx_id, txs_of
+from support.batches import SECOND_US, START_NS, Net, batch_of, make_compact, settled, tx_id, txs_of
 
 
 def test_d3_batches_are_taken_in_order_and_a_gap_is_ignored() -> None:
@@ -218,3 +220,53 @@ def test_a_trimmed_journal_holds_what_is_live_and_the_newest_own_number() -> Non
     net.run(3 * SECOND_US)
     assert net.tip(1, 0).seq == 2
     assert net.now.wall_ns > START_NS
+
+
+def test_d4_the_same_tips_open_a_new_link_again() -> None:
+    net = settled()
+    author, peer = net[0], net.order[1]
+    same = net[1].pool.tips()
+    net.run()
+    net.cut(0, 1)
+    for up in (False, True):
+        net.take(author, author.pool.on_link(peer, up=up, now=net.now))
+    net.submit(0, txs_of("later", 2), ticket=9)
+    net.run()
+    # What it lost is not known before it says what it has.
+    assert len(net.batches_sent(0, 1)) == 1
+    net.take(author, author.pool.on_tips(peer, same, net.now))
+    assert len(net.batches_sent(0, 1)) == 2
+
+
+def test_d4_tips_that_repeat_the_last_ones_ask_for_nothing_and_others_do() -> None:
+    net = settled()
+    author, peer = net[0], net.order[1]
+    said = net[1].pool.tips()
+    net.take(author, author.pool.on_tips(peer, said, net.now))
+    assert author.pool.on_tips(peer, said, net.now) == []
+    # It lost its journal: the stream begins anew.
+    lost = Have(tips=tuple(replace(tip, seq=0) for tip in said.tips))
+    sent = len(net.batches_sent(0, 1))
+    net.take(author, author.pool.on_tips(peer, lost, net.now))
+    assert len(net.batches_sent(0, 1)) == sent + 1
+    net.take(author, author.pool.on_tips(peer, said, net.now))
+    net.submit(0, txs_of("later", 2), ticket=9)
+    net.run()
+    assert net.batches_sent(0, 1)[-1].seq == 2
+
+
+def test_d4_the_same_tips_count_again_for_an_author_that_left_the_set_and_returned() -> None:
+    net = settled(authors=(3,))
+    pool = net[0].pool
+    tips = {peer: net.sites[peer].pool.tips() for peer in net.order[1:3]}
+    for peer, said in tips.items():
+        net.take(net[0], pool.on_tips(peer, said, net.now))
+    assert pool.due(net.now)
+    key = next(m.public_key for m in net.set.validators if m.address == net.order[3])
+    without = net.set.update([(key, 0)])
+    for members in (without, net.set):
+        net.take(net[0], pool.set_validators(members, net.upcoming(), net.now))
+    assert not pool.due(net.now)
+    for peer, said in tips.items():
+        net.take(net[0], pool.on_tips(peer, said, net.now))
+    assert pool.due(net.now)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from catenet.chain.validators import ValidatorSet
 from catenet.core.batches.store import Held
 from catenet.types.ids import Address
-from catenet.types.messages import Tip
+from catenet.types.messages import Have
 
 ALL = 1 << 64
 """Above every number of a stream."""
@@ -21,15 +21,20 @@ class Holders:
         self.powers: Mapping[Address, int] = {}
         self._validators: ValidatorSet | None = None
         self._haves: dict[Address, dict[Address, tuple[int, int]]] = {}
+        self._heard: dict[Address, Have] = {}
+        """What each validator said last, while its link and the set stand: the same again is nothing new."""
 
     def set_validators(self, validators: ValidatorSet) -> None:
         """Weigh by this set from now on; what peers said of authors that left is forgotten."""
         if self._validators is validators:
             return
+        before = self.powers.keys()
         self._validators = validators
         self.order = tuple([member.address for member in validators.validators])
         self.powers = {member.address: member.power for member in validators.validators}
         self._haves = {author: haves for author, haves in self._haves.items() if author in self.powers}
+        if self.powers.keys() != before:
+            self._heard.clear()
 
     def two(self, power: int) -> bool:
         """Whether `power` is more than two thirds."""
@@ -39,10 +44,24 @@ class Holders:
         """Whether `power` is at least a third, so that an honest validator is in it."""
         return self._validators is not None and self._validators.third(power)
 
-    def note(self, peer: Address, tip: Tip) -> None:
-        """Take a peer's word for how far it holds an author's batches; a lie costs a fetch (D4)."""
-        if peer in self.powers and tip.author in self.powers:
-            self._haves.setdefault(tip.author, {})[peer] = (tip.incarnation, tip.seq)
+    def note(self, peer: Address, have: Have) -> bool:
+        """Take a peer's word for how far it holds each author's batches; a lie costs a fetch (D4).
+
+        Returns False when it is what the peer said last.
+        """
+        if peer not in self.powers:
+            return True
+        if self._heard.get(peer) == have:
+            return False
+        self._heard[peer] = have
+        for tip in have.tips:
+            if tip.author in self.powers:
+                self._haves.setdefault(tip.author, {})[peer] = (tip.incarnation, tip.seq)
+        return True
+
+    def forget(self, peer: Address) -> None:
+        """A link came up or went down: what the peer says next is news, whatever it is."""
+        self._heard.pop(peer, None)
 
     def power(self, held: Held) -> int:
         """Return the power of those that hold a batch which is here: this node and its author included."""

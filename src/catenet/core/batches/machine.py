@@ -219,17 +219,17 @@ class Batches:
 
     def on_tips(self, peer: Address, have: Have, now: Instant) -> list[Output]:
         """Take a peer's word for what it holds (D4): acknowledgements and credit."""
+        if not self._holders.note(peer, have) or self._own is None:
+            return []
         outputs: list[Output] = []
         for tip in have.tips:
-            self._holders.note(peer, tip)
-            if self._own is not None and tip.author == self._me:
+            if tip.author == self._me:
                 outputs.extend(self._own.on_tip(peer, tip, now))
-        if self._own is not None:
-            outputs.extend(self._own.advance(now))
-        return outputs
+        return [*outputs, *self._own.advance(now)]
 
     def on_link(self, peer: Address, *, up: bool, now: Instant) -> list[Output]:
         """A link came up: tell everything that is held; or it went down."""
+        self._holders.forget(peer)
         if self._own is not None:
             self._own.pusher.link(peer, up=up, now_us=now.mono_us)
         if up:

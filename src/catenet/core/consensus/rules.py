@@ -5,7 +5,7 @@ the rest. So a rule fires when its state is reached, whichever message came last
 Algorithm 1 in the Tendermint paper, arXiv 1807.04938. T3 is in `proposing`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from catenet.chain.commit import NIL, BlockID, Commit
 from catenet.chain.vote import Proposal, VoteType
@@ -137,8 +137,7 @@ def judge(ctx: Context) -> bool:
     if not hs.ready:
         return False
     acted = False
-    for block_id in _in_question(hs):
-        entry = hs.blocks.get(block_id)
+    for entry in _in_question(hs):
         if entry is None or entry.assembled is None or entry.asked:
             continue
         if not entry.header_judged:
@@ -146,19 +145,18 @@ def judge(ctx: Context) -> bool:
             acted = entry.header_judged
         if entry.header_judged and entry.header_fault is None:
             entry.asked = acted = True
-            ctx.out.append(CheckBlock(height=hs.height, block_hash=block_id.hash, assembled=entry.assembled))
+            hash = entry.block_id.hash
+            ctx.out.append(CheckBlock(height=hs.height, block_hash=hash, assembled=entry.assembled))
     return acted
 
 
-def _in_question(hs: HeightState) -> dict[BlockID, None]:
-    ids: dict[BlockID, None] = {}
+def _in_question(hs: HeightState) -> Iterator[BlockEntry | None]:
     proposal = hs.proposals.get(hs.round)
     if proposal is not None:
-        ids[proposal.block_id] = None
+        yield hs.blocks.get(proposal.block_id)
     for round, polka in hs.polkas.items():
         if hs.valid_round < round <= hs.round and not polka.block_id.is_nil:
-            ids[polka.block_id] = None
-    return ids
+            yield hs.blocks.get(polka.block_id)
 
 
 def prevote(ctx: Context) -> bool:

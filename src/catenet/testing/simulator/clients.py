@@ -13,7 +13,7 @@ from catenet.testing.simulator.schedule import Schedule
 from catenet.types.effects import Acknowledge, Overload
 from catenet.types.events import Level, Submitted
 
-TRICKLE_US = 300_000
+TRICKLE_US = 2_000_000
 """Pause between submissions after chaos: they only give everybody a reason for the next height."""
 
 PATIENCE_US = 4_000_000
@@ -110,18 +110,18 @@ class Clients:
             Submitted(ticket=self._last_ticket, client=client, txs=submission.txs, level=submission.level)
         )
 
-    def calm(self, doors: Sequence[Door]) -> None:
+    def calm(self, doors: Sequence[Door], *, pause_us: int = TRICKLE_US) -> None:
         """Chaos is over: from here on clients know whom they can trust, and all ask once more."""
         self._doors = doors
         for submission in self._unfinished.values():
             self._send(submission)
-        self._trickle()
+        self._trickle(pause_us)
 
-    def _trickle(self) -> None:
+    def _trickle(self, pause_us: int) -> None:
         """Hand in one transaction after the other; nobody waits for them."""
         door = self._chooser.pick(self._doors)
         self._hand_in(door, _Submission((b"trickle=%d" % self._last_ticket,), Level.ACCEPTED))
-        self._schedule.after(TRICKLE_US, self._trickle)
+        self._schedule.after(pause_us, lambda: self._trickle(pause_us))
 
     def acknowledged(self, effect: Acknowledge) -> None:
         """A node answered. A refused transaction is not promised, whatever the reason."""

@@ -235,12 +235,12 @@ class Host:
     def _release(self, released: Sequence[Effect]) -> None:
         # What leaves together travels together.
         frames: dict[int, list[bytes]] = {}
+        hosts = self._world.hosts
         for effect in released:
             match effect:
                 case effects.Broadcast(message=message):
                     self._speak(self._peers(), message, frames)
                 case effects.Send(peer=address, message=message):
-                    hosts = self._world.hosts
                     targets = [peer for peer in self._peers() if hosts[peer].address == address]
                     self._speak(targets, message, frames)
                 case effects.Answer():

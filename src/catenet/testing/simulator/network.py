@@ -13,7 +13,7 @@ from catenet.testing.simulator.schedule import Action, Schedule
 LinkHandler = Callable[[int, int, bool], None]
 """(node, peer, up): the node learns that its connection to the peer came up or went down."""
 
-CALM_DELAY_US = 20_000
+CALM_DELAY_US = 5_000
 """Longest one-way delay after chaos."""
 
 NOTICE_US = 1_000_000
@@ -42,6 +42,8 @@ class Network:
         self._banned: dict[tuple[int, int], int] = {}
         self._dark: dict[tuple[int, int], int] = {}
         self._connected = [[False] * size for _ in self._nodes]
+        self._peers: dict[int, list[int]] = {}
+        """What `connected` gives, until a connection changes."""
         self._last_arrival = [[0] * size for _ in self._nodes]
         self._on_link: LinkHandler = lambda node, peer, up: None
         if config.partition_every_us:
@@ -61,6 +63,7 @@ class Network:
         self._alive[node] = alive
         if not alive:
             self._connected[node] = [False] * self._size
+            self._peers.pop(node, None)
             # Who was banned is known to the process alone.
             self._banned = {pair: until for pair, until in self._banned.items() if pair[0] != node}
         self._notice()
@@ -113,20 +116,25 @@ class Network:
 
     def reaches(self, source: int, target: int) -> bool:
         """Whether what `source` sends can arrive at `target`."""
-        pair = (min(source, target), max(source, target))
         return (
             self._alive[source]
             and self._alive[target]
             and self._groups[source] == self._groups[target]
             and (source, target) != self._deaf
-            and pair not in self._broken
-            and pair not in self._cut
+            and not ((self._broken or self._cut) and self._is_cut(source, target))
             and not (self._banned and (self._refuses(source, target) or self._refuses(target, source)))
         )
 
-    def connected(self, node: int) -> list[int]:
+    def _is_cut(self, a: int, b: int) -> bool:
+        pair = (min(a, b), max(a, b))
+        return pair in self._broken or pair in self._cut
+
+    def connected(self, node: int) -> Sequence[int]:
         """Return the peers that `node` believes to be connected."""
-        return [peer for peer in self._nodes if self._connected[node][peer]]
+        peers = self._peers.get(node)
+        if peers is None:
+            peers = self._peers[node] = [peer for peer in self._nodes if self._connected[node][peer]]
+        return peers
 
     def carry(self, source: int, target: int, arrive: Action) -> bool:
         """Carry one frame: `arrive` happens once, twice or never. False when it was lost at once."""
@@ -193,4 +201,5 @@ class Network:
         for end, other in ((node, peer), (peer, node)) if up else ((node, peer),):
             if self._alive[end] and up != self._connected[end][other]:
                 self._connected[end][other] = up
+                self._peers.pop(end, None)
                 self._on_link(end, other, up)

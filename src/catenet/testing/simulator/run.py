@@ -147,7 +147,7 @@ class Simulation:
         for index, host in enumerate(self._hosts):
             if index < len(powers) and not powers[index]:
                 # It comes with an empty home, and has no power until a transaction gives it some.
-                self.schedule.after(self.config.chaos_us // 3, partial(self._join, host))
+                self.schedule.after(self.config.chaos_us * 2 // 3, partial(self._join, host))
             else:
                 host.start()
         self._clients.start(self._hosts)
@@ -162,10 +162,7 @@ class Simulation:
         return self._report(self.schedule.now_us - self.config.chaos_us)
 
     def _until(self, time_us: int) -> None:
-        marker: list[bool] = []
-        self.schedule.after(time_us - self.schedule.now_us, lambda: marker.append(True))
-        while not marker:
-            self.schedule.step()
+        while self.schedule.step_until(time_us):
             self._events += 1
             if self.schedule.now_us >= self._look_us:
                 self._look()

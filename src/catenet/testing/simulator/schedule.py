@@ -27,3 +27,12 @@ class Schedule:
         self.now_us, _, action = heappop(self._heap)
         action()
         return True
+
+    def step_until(self, time_us: int) -> bool:
+        """Do the next action when it is due up to this time, else let the time come; False then."""
+        if self._heap and self._heap[0][0] <= time_us:
+            self.now_us, _, action = heappop(self._heap)
+            action()
+            return True
+        self.now_us = time_us
+        return False
