@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from catenet.chain.genesis import Genesis
-from catenet.chain.keys import parse_key_file
 from catenet.chain.light import Terms
 from catenet.cli.root import run
 from catenet.client.light.connect import connect
@@ -17,18 +15,11 @@ from catenet.client.light.session import LightClient
 from catenet.client.light.store import TrustedStore
 from catenet.types.events import Level
 from support.cluster import Cluster, cluster
+from support.light_history import change_power
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 DAY_NS = 86_400 * 10**9
 TX = b"name=Wei"
-
-
-async def change_power(net: Cluster, index: int, power: int) -> int:
-    """Give a validator another power; returns the height of the block that says so."""
-    key = parse_key_file((net.home(index) / "config" / "priv_validator_key.json").read_text()).public
-    async with net.client() as client:
-        update = b"val=ed25519!%b!%d" % (b64encode(key.data), power)
-        return (await client.send(update, Level.COMMITTED)).height
 
 
 def test_a_light_client_follows_our_network_and_proves_a_transaction(
