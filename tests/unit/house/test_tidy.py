@@ -41,6 +41,7 @@ TEXT = {
     ".sh",
     ".go",
     ".mod",
+    ".rs",
     ".json",
     "",
 }
@@ -95,7 +96,7 @@ def is_setter(node: ast.AST) -> bool:
 
 
 def test_nothing_is_left_unfinished() -> None:
-    assert not matches(UNFINISHED, suffixes={".py", ".proto", ".toml", ".md", ".go", ""})
+    assert not matches(UNFINISHED, suffixes={".py", ".proto", ".toml", ".md", ".go", ".rs", ""})
 
 
 def test_no_path_of_a_machine_and_no_registry_host() -> None:
