@@ -27,10 +27,29 @@ UNSIGNED_LOCK = SimulationConfig(
 # A newcomer fetches a long chain: the pieces of one answer are a stream, and come in order or not at all.
 NEWCOMER = SimulationConfig(validators=5, powers=(10, 10, 10, 10, 0), aimed_crashes=3, power_changes=0.6)
 
+# A traitor votes at the next height already; who has decided this one relays it before anybody has committed.
+EARLY_VOTE = SimulationConfig(
+    chaos_us=2_500_000,
+    heights=1,
+    loss=0.2,
+    duplication=0.1,
+    delay_us=2_000,
+    delay_tail_us=1_500_000,
+    partition_every_us=700_000,
+    crashes=0,
+    aimed_crashes=2,
+    down_us=1_500_000,
+    fsync_us=1_000,
+    execute_us=20_000,
+    submissions=8,
+    traitors=("chaos",),
+)
+
 KEPT = [
     pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay"),
     pytest.param(6, NEWCOMER, id="blocks that overtake others blame nobody"),
     pytest.param(11, NEWCOMER, id="blocks that overtake others blame nobody, again"),
+    pytest.param(5785, EARLY_VOTE, id="a vote of the next height may be relayed before any commit"),
 ]
 
 

@@ -52,6 +52,9 @@ class Monitor:
         self._traitors = set(traitors)
         self.reached = Reached()
         self._sets: dict[int, ValidatorSet] = {genesis.height: genesis.validators}
+        """Of each height that may have begun: the one before it is committed."""
+        self._upcoming: dict[int, ValidatorSet] = {genesis.height + 1: genesis.next_validators}
+        """Of the height after those: who has decided relays its votes before anybody has committed."""
         self._decided: dict[int, BlockID] = {}
         self._signed: dict[Step, Signed] = {}
         self._released: dict[tuple[bytes, Step], BlockID] = {}
@@ -199,7 +202,7 @@ class Monitor:
         seen = (vote.signature, vote.block_id.hash)
         if seen in self._verified:
             return
-        members = self._sets.get(vote.height)
+        members = self._sets.get(vote.height, self._upcoming.get(vote.height))
         member = None if members is None else members.by_address(vote.address)
         if member is None or not verify(member.public_key, vote.sign_bytes(self._chain_id), vote.signature):
             self._fail(node, f"sends a vote that nobody signed: {_say(vote)}")
@@ -217,7 +220,7 @@ class Monitor:
                 self._locks[vote.address] = vote
 
     def _proposal(self, node: bytes, proposal: Proposal) -> None:
-        members = self._sets.get(proposal.height)
+        members = self._sets.get(proposal.height, self._upcoming.get(proposal.height))
         if members is None:
             self._fail(node, f"proposes at height {proposal.height} too early")
         proposer = members.proposer_at(proposal.round)
@@ -265,6 +268,7 @@ class Monitor:
         self._check_commit(node, members, effect)
         self._check_time(node, effect)
         self._sets.setdefault(effect.height + 1, effect.state.validators)
+        self._upcoming.setdefault(effect.height + 2, effect.state.next_validators)
         self.reached.decided(
             effect.height,
             tuple(effect.block.evidence),
