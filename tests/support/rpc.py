@@ -5,14 +5,16 @@ It stands in for the node at the port boundary and nowhere else: blocks, server,
 
 import asyncio
 import json
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from catenet.api.server import TlsFiles
 from catenet.chain.evidence import Evidence, unwrap
 from catenet.chain.genesis import Genesis
 from catenet.chain.keys import PrivateKey
@@ -98,9 +100,14 @@ class MemoryDesk:
 class Caller:
     """A client of one server."""
 
-    def __init__(self, http: httpx.AsyncClient, address: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, address: str, *, trust: ssl.SSLContext | None = None, token: str = ""
+    ) -> None:
+        """`trust`: which certificates this client believes, where the server has one."""
         self.http = http
         self.address = address
+        self._trust = trust
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     async def post(self, method: str, params: object = None, *, request_id: object = 1) -> dict[str, object]:
         """Call a method; returns the whole answer."""
@@ -127,7 +134,11 @@ class Caller:
     @asynccontextmanager
     async def socket(self) -> AsyncIterator["WebSocket"]:
         """Open a WebSocket for the length of the body."""
-        async with connect(f"ws://{self.address}/websocket", max_size=None) as connection:
+        scheme = "wss" if self._trust else "ws"
+        address = f"{scheme}://{self.address}/websocket"
+        async with connect(
+            address, max_size=None, ssl=self._trust, additional_headers=self._headers
+        ) as connection:
             yield WebSocket(connection)
 
 
@@ -168,17 +179,22 @@ async def serving_rpc(
     index: EventIndex | None = None,
     limits: Limits | None = None,
     token: str = "",
+    tls: TlsFiles | None = None,
 ) -> AsyncIterator[Caller]:
     """Serve a node's JSON-RPC on a free loopback port for the length of the body."""
     desk = desk or MemoryDesk(node=node or MemoryNode())
     listener = Listener(host="127.0.0.1", port=0, token=token)
+    if tls is not None:
+        listener = replace(listener, certificate=tls.certificate, key=tls.key)
+    trust = None if tls is None else ssl.create_default_context(cafile=tls.certificate)
     server = RpcServer(desk.node, desk, desk, listener, index=index, limits=limits)
     await server.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.run())
         try:
-            async with httpx.AsyncClient(base_url=f"http://{server.address}", timeout=ANSWER_S) as http:
-                yield Caller(http, server.address)
+            url = f"http://{server.address}" if trust is None else f"https://{server.address}"
+            async with httpx.AsyncClient(base_url=url, verify=trust or True, timeout=ANSWER_S) as http:
+                yield Caller(http, server.address, trust=trust)
         finally:
             await server.stop(0.5)
 

@@ -7,14 +7,15 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catenet.node.config import NodeConfig
+from catenet.node.config import NodeConfig, RpcConfig
 from catenet.node.gateway import NodeGateway
+from catenet.storage.home import read_private
 from catenet.types.desk import ChainDesk
-from catenet.types.errors import InvalidInput
+from catenet.types.errors import InvalidInput, NotFound, WrongState
 from catenet.types.ports import EventIndex
 
 if TYPE_CHECKING:
-    from catenet.rpc.server import RpcServer
+    from catenet.rpc.server import Listener, RpcServer
 
 
 class Door:
@@ -50,17 +51,9 @@ def _server(
     config: NodeConfig, folder: Path, gateway: NodeGateway, desk: ChainDesk, index: EventIndex
 ) -> "RpcServer":
     from catenet.rpc.limits import Limits
-    from catenet.rpc.server import Listener, RpcServer
+    from catenet.rpc.server import RpcServer
 
     rpc = config.rpc
-    assert rpc.listen is not None
-    listener = Listener(
-        host=rpc.listen.host,
-        port=rpc.listen.port,
-        certificate=folder / rpc.tls_certificate if rpc.tls_certificate else None,
-        key=folder / rpc.tls_key if rpc.tls_key else None,
-        token=_token(folder / rpc.token_file) if rpc.token_file else "",
-    )
     limits = Limits(
         body_bytes=rpc.body_bytes_max,
         batch_requests=rpc.batch_requests_max,
@@ -70,16 +63,45 @@ def _server(
         subscription_buffer=rpc.subscription_buffer,
         commit_s=rpc.commit_timeout_ms / 1000,
     )
-    return RpcServer(gateway, desk, gateway, listener, index=index, limits=limits)
+    return RpcServer(gateway, desk, gateway, listener_of(rpc, folder), index=index, limits=limits)
+
+
+def listener_of(rpc: RpcConfig, folder: Path) -> "Listener":
+    """Return where the JSON-RPC is served, and to whom. Raises `InvalidInput`, `WrongState`."""
+    from catenet.rpc.server import Listener
+
+    assert rpc.listen is not None
+    certificate = folder / rpc.tls_certificate if rpc.tls_certificate else None
+    key = folder / rpc.tls_key if rpc.tls_key else None
+    if key is not None:
+        _secret("tls_key", key)
+    return Listener(
+        host=rpc.listen.host,
+        port=rpc.listen.port,
+        certificate=certificate,
+        key=key,
+        token=_token(folder / rpc.token_file) if rpc.token_file else "",
+    )
 
 
 def _token(path: Path) -> str:
     try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise InvalidInput(f"rpc.token_file: {path}: {error.strerror}") from None
+        token = _secret("token_file", path).decode().strip()
     except UnicodeDecodeError:
-        raise InvalidInput(f"rpc.token_file: {path} is no text") from None
+        raise InvalidInput(f"rpc.token_file: {path} is no text; write the token into it") from None
     if not token:
         raise InvalidInput(f"rpc.token_file: {path} is empty; write the token into it")
     return token
+
+
+def _secret(setting: str, path: Path) -> bytes:
+    try:
+        return read_private(path)
+    except OSError as error:
+        raise InvalidInput(
+            f"rpc.{setting}: cannot read {path}: {error.strerror}; name another file"
+        ) from None
+    except NotFound:
+        raise InvalidInput(f"rpc.{setting}: {path} is not there; write it, or name another file") from None
+    except WrongState as error:
+        raise WrongState(f"rpc.{setting}: {error}") from None

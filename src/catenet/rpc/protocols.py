@@ -6,6 +6,7 @@ then such a connection costs a socket and one timer.
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,6 +14,22 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from catenet.rpc.limits import Limits
+
+
+class Abortable(Protocol):
+    """What can be cut: a transport, or a connection that has none of its own yet."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        ...
+
+
+class EarlyConnection(Abortable, Protocol):
+    """A connection that does not speak HTTP yet; the server ends it as it ends others."""
+
+    def shutdown(self) -> None:
+        """End the connection: the server stops."""
+        ...
 
 
 class _WriteWatch:
@@ -34,11 +51,11 @@ class _WriteWatch:
             self._timer = None
 
 
-class _BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 with bounds; `limits` and `idle` belong to one server."""
 
     limits: Limits
-    idle: dict[asyncio.Transport, None]
+    idle: dict[Abortable, None]
     """Connections that wait for a request, the one that waits longest first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -47,11 +64,18 @@ class _BoundedHttp(HttpToolsProtocol):
         self._watch = _WriteWatch(self.limits.write_s)
         self._head: asyncio.TimerHandle | None = None
         self._expect_request()
-        if len(self.connections) > self.limits.connections:
-            # At the latest this one is found: it has said nothing yet.
-            oldest = next(iter(self.idle))
-            del self.idle[oldest]
-            oldest.abort()
+        self._make_room()
+
+    def admit(self, early: EarlyConnection) -> None:
+        """Count a connection that does not speak HTTP yet."""
+        self.connections.add(early)  # type: ignore[arg-type]
+        self.idle[early] = None
+        self._make_room()
+
+    def dismiss(self, early: EarlyConnection) -> None:
+        """Count it no longer: it speaks HTTP now, or it is gone."""
+        self.connections.discard(early)
+        self.idle.pop(early, None)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the whole head of a request must come within its time."""
@@ -85,6 +109,13 @@ class _BoundedHttp(HttpToolsProtocol):
         """The answer is read again."""
         self._watch.resumed()
         super().resume_writing()
+
+    def _make_room(self) -> None:
+        if len(self.connections) > self.limits.connections:
+            # At the latest the new one is found: it has said nothing yet.
+            oldest = next(iter(self.idle))
+            del self.idle[oldest]
+            oldest.abort()
 
     def _expect_request(self) -> None:
         self.idle[self.transport] = None
@@ -123,9 +154,9 @@ class _BoundedWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
 
 
-def http_protocol(limits: Limits) -> Callable[..., asyncio.Protocol]:
+def http_protocol(limits: Limits) -> Callable[..., BoundedHttp]:
     """Return the protocol of new connections: when there are too many, the one longest idle gives way."""
-    return type("BoundedHttp", (_BoundedHttp,), {"limits": limits, "idle": {}})
+    return type("BoundedHttp", (BoundedHttp,), {"limits": limits, "idle": {}})
 
 
 def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:

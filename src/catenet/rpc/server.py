@@ -4,7 +4,6 @@ import asyncio
 import errno
 import hmac
 import logging
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,8 +17,9 @@ from catenet.rpc.context import Service
 from catenet.rpc.feed import Feed
 from catenet.rpc.http import serve_http
 from catenet.rpc.limits import Limits
-from catenet.rpc.protocols import http_protocol, websocket_protocol
+from catenet.rpc.protocols import BoundedHttp, http_protocol, websocket_protocol
 from catenet.rpc.submissions import BackgroundSubmissions
+from catenet.rpc.tls import Handshakes, server_context
 from catenet.rpc.websocket import Socket
 from catenet.types.desk import ChainDesk
 from catenet.types.errors import InvalidInput, WrongState
@@ -76,7 +76,7 @@ class RpcServer:
             submissions=self._submissions,
             rpc_address=lambda: self.address,
         )
-        self._tls = _tls(listener)
+        self._handshakes = _handshakes(listener, self._limits.read_s)
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._stopping = asyncio.Event()
@@ -99,15 +99,19 @@ class RpcServer:
         """Open the port. Raises `WrongState` when it cannot be had."""
         config = self._config()
         config.load()
-        new_protocol, state = http_protocol(self._limits), self._state
+        protocol, state = http_protocol(self._limits), self._state
+
+        def new_http() -> BoundedHttp:
+            return protocol(config=config, server_state=state, app_state={})
+
+        def new_secured() -> asyncio.Protocol:
+            assert self._handshakes is not None
+            return self._handshakes.protocol(new_http)
+
         host, port = self._listener.host, self._listener.port
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: new_protocol(config=config, server_state=state, app_state={}),
-                host=host,
-                port=port,
-                ssl=self._tls,
-                backlog=BACKLOG,
+                new_http if self._handshakes is None else new_secured, host=host, port=port, backlog=BACKLOG
             )
         except OSError as error:
             why = "it is taken by another process" if error.errno == errno.EADDRINUSE else error.strerror
@@ -117,6 +121,8 @@ class RpcServer:
         """Tell subscribers what happens, and serve, until `stop`."""
         async with asyncio.TaskGroup() as tasks:
             self._submissions.begin(tasks)
+            if self._handshakes is not None:
+                self._handshakes.begin(tasks)
             feed = tasks.create_task(self._feed.run())
             await self._stopping.wait()
             feed.cancel()
@@ -189,13 +195,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _tls(listener: Listener) -> ssl.SSLContext | None:
+def _handshakes(listener: Listener, read_s: float) -> Handshakes | None:
     if listener.certificate is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(listener.certificate, listener.key)
-    except (OSError, ssl.SSLError) as error:
-        raise WrongState(f"cannot use the certificate {listener.certificate}: {error}") from None
-    return context
+    if listener.key is None:
+        raise InvalidInput(f"the certificate {listener.certificate} has no key; name both files, or none")
+    return Handshakes(server_context(listener.certificate, listener.key), read_s)
