@@ -7,13 +7,18 @@ import asyncio
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
+from catenet.chain.keys import PrivateKey
+from catenet.rpc import shapes
+from support.accusing import double_vote
 from support.cluster import cluster
 from support.cometbft import real_nodes
 from support.laid_side_by_side import Difference, differences
@@ -33,6 +38,11 @@ PROTOCOL_TEXT = re.compile(
     r"blockchain height|lowest height|height must be|page should|^tx \(|batch request|too large|order_by"
 )
 """Texts that clients match, or that name what was wrong in the reference's own words."""
+
+STRANGER = PrivateKey(b"stranger".ljust(32, b"-")).public
+"""The key of a validator that never runs."""
+
+Event: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Mapping[str, object]]]]
 
 KINDS = ("NewBlock", "NewBlockHeader", "NewBlockEvents", "Tx", "Vote", "NewRound", "NewRoundStep")
 BAD_POSTS = (
@@ -70,10 +80,10 @@ BAD_URIS = (
 
 
 class Asked:
-    """One network, asked over HTTP and a WebSocket."""
+    """One network, asked over HTTP and a WebSocket. `guilty`: the home of the validator that is accused."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, chain_id: str, guilty: Path) -> None:
+        self.url, self.chain_id, self.guilty = url, chain_id, guilty
         self.http = httpx.AsyncClient(base_url=url, timeout=30)
         self.height = ""
         self.tx = ""
@@ -139,19 +149,48 @@ class Asked:
         return {kind: await self._event(kind) for kind in KINDS}
 
     async def _event(self, kind: str) -> object:
+        async with self._subscribed(kind) as socket:
+            tx = b64encode(f"event-{kind}=1".encode()).decode()
+            await self.call("broadcast_tx_sync", tx=tx)
+            # A block without transactions says less.
+            while not _told(event := await heard(socket)):
+                pass
+            return event
+
+    async def changes(self) -> dict[str, object]:
+        """Return what is told of a validator that joins, gets more power, and leaves."""
+        found: dict[str, object] = {}
+        async with self._subscribed("ValidatorSetUpdates") as socket:
+            for power in (1, 2, 0):
+                sent = b64encode(b"val=ed25519!%b!%d" % (b64encode(STRANGER.data), power)).decode()
+                done = await self.call("broadcast_tx_commit", tx=sent)
+                found[f"ValidatorSetUpdates {power}"] = await heard(socket)
+                assert isinstance(done, dict)
+                assert done["result"]["tx_result"]["code"] == 0, done
+        return found
+
+    async def misbehaviour(self) -> dict[str, object]:
+        """Return what is told of a validator that signed twice, and the block with the evidence."""
+        evidence = await double_vote(self.http, self.guilty, chain_id=self.chain_id, height=2)
+        async with self._subscribed("NewEvidence") as socket:
+            taken = await self.call("broadcast_evidence", evidence=shapes.evidence(evidence))
+            event = await heard(socket)
+        height = event["result"]["data"]["value"]["height"]
+        return {
+            "broadcast_evidence": taken,
+            "NewEvidence": event,
+            "block of NewEvidence": await self.call("block", height=height),
+        }
+
+    @asynccontextmanager
+    async def _subscribed(self, kind: str) -> AsyncIterator[ClientConnection]:
         async with connect(self.url.replace("http", "ws") + "/websocket", max_size=None) as socket:
             await socket.send(
                 json.dumps({"id": 7, "method": "subscribe", "params": {"query": f"tm.event='{kind}'"}})
             )
             first = json.loads(await socket.recv())
             assert first["result"] == {}, first
-            tx = b64encode(f"event-{kind}=1".encode()).decode()
-            await self.call("broadcast_tx_sync", tx=tx)
-            async with asyncio.timeout(20):
-                # A block without transactions says less.
-                while not _told(event := json.loads(await socket.recv())):
-                    pass
-                return event
+            yield socket
 
     async def faults(self) -> dict[str, object]:
         """Return how bad requests are answered: status, and the error without our words in it."""
@@ -163,7 +202,14 @@ class Asked:
         return found
 
 
-def _told(event: Mapping[str, Mapping[str, Mapping[str, Mapping[str, object]]]]) -> bool:
+async def heard(socket: ClientConnection) -> Event:
+    """Wait for a message."""
+    async with asyncio.timeout(20):
+        event: Event = json.loads(await socket.recv())
+        return event
+
+
+def _told(event: Event) -> bool:
     value = event["result"]["data"]["value"]
     return "block" not in value or '"tx_results"' in json.dumps(value)
 
@@ -202,7 +248,8 @@ def test_answers_have_the_shape_of_a_real_node(
                 node.start()
             await net.wait_ready()
             await asyncio.to_thread(real[0].wait_height, 2)
-            return await compare(Asked(net.rpc(0)), Asked(real[0].rpc_url))
+            ours = Asked(net.rpc(0), "e2e-net", net.home(1))
+            return await compare(ours, Asked(real[0].rpc_url, "real-net", real[1].home))
 
     compared, found = asyncio.run(scenario())
     with capsys.disabled():
@@ -220,8 +267,11 @@ async def compare(ours: Asked, real: Asked) -> tuple[int, list[Difference]]:
     async with ours.http, real.http:
         await ours.prepare()
         await real.prepare()
-        for collect in (Asked.answers, Asked.events):
+        for collect in (Asked.answers, Asked.events, Asked.changes, Asked.misbehaviour):
             mine, theirs = await collect(ours), await collect(real)
+            if collect is Asked.changes:
+                # Of one key and one power both say the same, so here values are compared, too.
+                assert mine == theirs
             for question in mine:
                 count, more = differences(question, ours=mine[question], real=theirs[question])
                 compared, found = compared + count, found + more
