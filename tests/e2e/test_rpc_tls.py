@@ -12,6 +12,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from catenet.client.light.connect import connect as connect_light
+from catenet.types.errors import InvalidInput, Unavailable
 from support.certificates import certificate
 from support.cluster import Cluster, cluster
 
@@ -84,6 +86,31 @@ async def be_refused(place: str, trust: ssl.SSLContext) -> None:
             assert (await http.post("/", json={"id": 1, "method": "health"})).status_code == 401
         with pytest.raises(InvalidStatus):
             await connect(address, ssl=trust, additional_headers=shown)
+
+
+def test_our_light_client_trusts_the_authority_that_it_is_given_and_no_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        certificate_of, key_of, _ = settings(tmp_path)
+        with cluster(tmp_path / "net", count=1, with_rpc=True, settings=(certificate_of, key_of)) as net:
+            net.start()
+            await net.wait_height(1, 0, within_s=30)
+            url = net.rpc(0).replace("http://", "https://")
+            node = connect_light(url, tls_ca=tmp_path / "node.crt", timeout_s=WITHIN_S)
+            assert (await node.light_block(1)).header.height == 1
+            await node.close()
+            stranger = connect_light(url, timeout_s=WITHIN_S)
+            with pytest.raises(Unavailable, match="certificate"):
+                await stranger.light_block(1)
+            await stranger.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
+    none = tmp_path / "none.pem"
+    none.write_text("nothing")
+    with pytest.raises(InvalidInput, match=rf"{none}: .*name a PEM file"):
+        connect_light("https://127.0.0.1:1", tls_ca=none)
 
 
 def test_a_node_with_a_certificate_that_is_not_there_says_so_and_ends(tmp_path: Path) -> None:

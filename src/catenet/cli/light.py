@@ -81,7 +81,7 @@ SECOND_NS = 10**9
 @click.option(
     "--tls-ca",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Speak TLS with grpc:// nodes; PEM file of their authority.",
+    help="The nodes' authority, a PEM file: grpc:// speaks TLS, https:// trusts it alone.",
 )
 @click.option("--once", is_flag=True, help="Verify up to the newest header, say so, and end.")
 @json_option

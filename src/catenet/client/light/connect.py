@@ -18,11 +18,12 @@ TIMEOUT_S: Final = 3.0
 def connect(url: str, *, tls_ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> Provider:
     """Return the node at an address; connecting happens with the first call. Raises `InvalidInput`.
 
-    `grpc://HOST:PORT` speaks TLS when `tls_ca` names the authority of the nodes' certificates.
+    `tls_ca` names the authority of the nodes' certificates: `grpc://HOST:PORT` then speaks TLS, and `https://`
+    trusts that authority alone instead of those that this machine trusts.
     """
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
-        return rpc(url, timeout_s=timeout_s)
+        return rpc(url, tls_ca=tls_ca, timeout_s=timeout_s)
     try:
         port = parts.port
     except ValueError:
@@ -34,8 +35,8 @@ def connect(url: str, *, tls_ca: Path | None = None, timeout_s: float = TIMEOUT_
     return GrpcProvider(Client([parts.netloc], tls_ca=tls_ca, timeout_s=timeout_s))
 
 
-def rpc(url: str, *, timeout_s: float = TIMEOUT_S) -> "RpcProvider":
+def rpc(url: str, *, tls_ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> "RpcProvider":
     """Return the node at an address of JSON-RPC; the HTTP client is imported only now."""
     from catenet.client.light.json_rpc import RpcProvider
 
-    return RpcProvider(url, timeout_s=timeout_s)
+    return RpcProvider(url, tls_ca=tls_ca, timeout_s=timeout_s)

@@ -1,8 +1,10 @@
 """A node over CometBFT's JSON-RPC: a real one, or ours. Answers are bounded in size and time."""
 
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,15 +32,19 @@ NO_METHOD, BAD_PARAMS = -32601, -32602
 class RpcProvider:
     """A node at an `http://` or `https://` address."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        """Connecting happens with the first call. Raises `InvalidInput` for what is no address."""
+    def __init__(self, url: str, *, tls_ca: Path | None = None, timeout_s: float) -> None:
+        """Connecting happens with the first call. `tls_ca`: the one authority to trust, a PEM file.
+
+        Raises `InvalidInput` for what is no address, and for a file that holds no certificate.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidInput(
                 f"{url!r} is no address of a JSON-RPC; write for example http://127.0.0.1:26657"
             )
         self._url = url
-        self._http = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False)
+        verify = True if tls_ca is None else _trusting(tls_ca)
+        self._http = httpx.AsyncClient(verify=verify, timeout=timeout_s, follow_redirects=False)
 
     @property
     def name(self) -> str:
@@ -154,6 +160,17 @@ class RpcProvider:
 
     def _unreadable(self, method: str, fault: Exception) -> NotVerified:
         return NotVerified(f"{self._url} answers {method} with what does not read: {fault}")
+
+
+def _trusting(authority: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        # An SSLError is one, too.
+        why = error.strerror or error
+        raise InvalidInput(
+            f"{authority}: {why}; name a PEM file with the certificate of an authority"
+        ) from None
 
 
 def parse(text: bytes, name: str) -> JsonObject:
