@@ -16,6 +16,8 @@ from typing import Final
 
 import pytest
 
+from support.required import command
+
 HERE: Final = Path(__file__).parent
 PROTO: Final = HERE / "proto" / "reference"
 FILES: Final = ("node.proto", "sync.proto")
@@ -102,11 +104,7 @@ def test_python_client_of_the_reference(tmp_path: Path, target: str) -> None:
 
 @pytest.mark.slow
 def test_go_client_of_the_reference(tmp_path: Path, target: str) -> None:
-    go = shutil.which("go")
-    if go is None:
-        if os.environ.get("CATENET_REQUIRE_GO") == "1":
-            pytest.fail("CATENET_REQUIRE_GO=1, and there is no `go` on the PATH")
-        pytest.skip("there is no `go` on the PATH")
+    go = command("go", "GO")
     module = tmp_path / "module"
     shutil.copytree(HERE / "go", module)
     (module / "blockchain").mkdir()

@@ -5,7 +5,6 @@ skipped; CATENET_REQUIRE_NODE=1 makes them fail instead. Quint's exhaustive `ver
 a program of its own.
 """
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.repository import ROOT
+from support.required import command, missing
 
 MODEL = ROOT / "docs" / "models" / "consensus.qnt"
 HERE = Path(__file__).parent
@@ -23,29 +23,21 @@ WALKS = "32"
 pytestmark = pytest.mark.slow
 
 
-def missing(reason: str) -> None:
-    """Skip, or fail where the model must run."""
-    if os.environ.get("CATENET_REQUIRE_NODE") == "1":
-        pytest.fail(f"CATENET_REQUIRE_NODE=1, and {reason}")
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def quint() -> Path:
     """Install Quint once, as the lock says."""
     for name in ("node", "npm"):
-        if shutil.which(name) is None:
-            missing(f"there is no `{name}` on the PATH")
+        command(name, "NODE")
     lock = (HERE / "package-lock.json").read_bytes()
     stamp = PLACE / "installed.json"
     if not stamp.is_file() or stamp.read_bytes() != lock:
         PLACE.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, PLACE / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=PLACE, capture_output=True, text=True, timeout=240, check=False)
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(install, cwd=PLACE, capture_output=True, text=True, timeout=240, check=False)
         if done.returncode != 0:
-            missing(f"npm could not install Quint: {done.stderr.strip()[-300:]}")
+            missing("NODE", f"npm could not install Quint: {done.stderr.strip()[-300:]}")
         stamp.write_bytes(lock)
     return PLACE / "node_modules" / ".bin" / "quint"
 

@@ -18,11 +18,10 @@ from functools import cache
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import pytest
-
 from catenet.chain.keys import node_id, parse_node_key
 from catenet.cli.places import cache_home
 from support.cluster import HOST, free_ports
+from support.required import command
 
 VERSION = "v0.38.26"
 MODULE = "github.com/cometbft/cometbft"
@@ -70,12 +69,7 @@ def abci_cli_binary() -> Path:
 
 def go_binary() -> str:
     """Return the `go` command; skips the test where there is none, or fails it under CATENET_REQUIRE_GO=1."""
-    go = shutil.which("go")
-    if go is None:
-        if os.environ.get("CATENET_REQUIRE_GO") == "1":
-            pytest.fail("CATENET_REQUIRE_GO=1, and there is no `go` on the PATH")
-        pytest.skip("there is no `go` on the PATH")
-    return go
+    return command("go", "GO")
 
 
 @cache

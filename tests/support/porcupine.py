@@ -1,16 +1,13 @@
 """Porcupine as a second judge of histories: built from tests/interop/porcupine, run on history files."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from catenet.testing.linearizability import Verdict
 from support.repository import ROOT
+from support.required import command
 
 SOURCE = ROOT / "tests" / "interop" / "porcupine"
 BUILD_S = 300
@@ -19,12 +16,7 @@ JUDGE_S = 300
 
 def porcupine(folder: Path) -> Path:
     """Build the judge into a folder; skip the test where there is no Go, unless CATENET_REQUIRE_GO=1."""
-    go = shutil.which("go")
-    if go is None:
-        if os.environ.get("CATENET_REQUIRE_GO") == "1":
-            pytest.fail("CATENET_REQUIRE_GO=1, and there is no `go` on the PATH")
-        pytest.skip("there is no `go` on the PATH")
-    return build(go, folder)
+    return build(command("go", "GO"), folder)
 
 
 def build(go: str, folder: Path) -> Path:

@@ -7,34 +7,25 @@ import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 from catenet.cli.places import cache_home
 from support.repository import ROOT
+from support.required import command, missing
 
 HERE = ROOT / "tests" / "interop" / "rust"
 BUILD_S = 900
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip the test, or fail it under CATENET_REQUIRE_RUST=1."""
-    if os.environ.get("CATENET_REQUIRE_RUST") == "1":
-        pytest.fail(f"CATENET_REQUIRE_RUST=1, and {reason}")
-    pytest.skip(reason)
-
-
 def cargo_binary() -> str:
     """Return the `cargo` command; skips the test where there is none that is new enough for the lock."""
-    cargo = shutil.which("cargo")
-    if cargo is None:
-        missing("there is no `cargo` on the PATH")
+    cargo = command("cargo", "RUST")
     said = subprocess.run([cargo, "--version"], capture_output=True, text=True, check=True).stdout
     wanted = re.findall(r'^rust-version = "(\d+)\.(\d+)"$', (HERE / "Cargo.toml").read_text(), re.M)[0]
     found = re.findall(r"^cargo (\d+)\.(\d+)", said)[0]
     if tuple(map(int, found)) < tuple(map(int, wanted)):
-        missing(f"`{said.strip()}` is older than {'.'.join(wanted)}, which {HERE / 'Cargo.toml'} asks for")
+        missing(
+            "RUST", f"`{said.strip()}` is older than {'.'.join(wanted)}, which {HERE / 'Cargo.toml'} asks for"
+        )
     return cargo
 
 
@@ -75,7 +66,7 @@ def _build(cargo: str, files: dict[str, str], folder: Path, program: Path) -> No
     for name, text in files.items():
         (module / name).parent.mkdir(parents=True, exist_ok=True)
         (module / name).write_text(text)
-    command = [cargo, "build", "--locked", "--target-dir", str(folder / "target")]
-    done = subprocess.run(command, cwd=module, capture_output=True, text=True, timeout=BUILD_S, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    build = [cargo, "build", "--locked", "--target-dir", str(folder / "target")]
+    done = subprocess.run(build, cwd=module, capture_output=True, text=True, timeout=BUILD_S, check=False)
+    assert done.returncode == 0, f"{' '.join(build)}\n{done.stdout}\n{done.stderr}"
     (folder / "target" / "debug" / "rust-clients").rename(program)

@@ -68,6 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def admit(self, early: EarlyConnection) -> None:
         """Count a connection that does not speak HTTP yet."""
+        # The server only counts them, and calls `shutdown` of each when it stops.
         self.connections.add(early)  # type: ignore[arg-type]
         self.idle[early] = None
         self._make_room()

@@ -122,8 +122,14 @@ class _Handshake(asyncio.Protocol):
 
         This transport would read the client's first word away: uvloop's does, paused or not.
         """
-        self.connection = transport.get_extra_info("socket").dup()
-        transport.abort()
+        try:
+            self.connection = transport.get_extra_info("socket").dup()
+        except OSError as error:
+            # The process has no file descriptor left: nobody keeps the one of this connection.
+            log.warning("rpc_connection_refused", extra={"reason": str(error)})
+            return
+        finally:
+            transport.abort()
         self._handshakes.start(self)
 
     def abort(self) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import socket
 import ssl
+import struct
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
+from random import Random
 from typing import TypeAlias
 
 import httpx
@@ -115,6 +118,37 @@ def test_plaintext_is_ended_and_not_answered(run: Run, files: TlsFiles) -> None:
             async with httpx.AsyncClient(base_url=f"http://{caller.address}") as plain:
                 with pytest.raises(httpx.TransportError):
                     await plain.get("/health")
+            assert await caller.result("health") == {}
+
+    run(scenario())
+
+
+def hello() -> bytes:
+    """Return the first word of a client: a whole ClientHello."""
+    out = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="node")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return out.read()
+
+
+def test_handshakes_of_rubbish_of_half_a_word_and_of_who_leaves_end_nothing_else(
+    run: Run, files: TlsFiles
+) -> None:
+    async def scenario() -> None:
+        async with serving_rpc(tls=files) as caller:
+            host, _, port = caller.address.partition(":")
+            chance, word = Random(1), hello()
+            for number in range(60):
+                said = (chance.randbytes(80), word[: chance.randrange(len(word))], word)[number % 3]
+                _, writer = await asyncio.open_connection(host, int(port))
+                writer.write(said)
+                if number % 2:
+                    await writer.drain()
+                    writer.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
+                writer.close()
             assert await caller.result("health") == {}
 
     run(scenario())
