@@ -45,10 +45,33 @@ EARLY_VOTE = SimulationConfig(
     traitors=("chaos",),
 )
 
+# A crash leaves a vote in the journal and not in the guard's file; later, before another is signed, the journal
+# is lost. What the guard was raised to at the start in between must have reached its file.
+GUARD_BEHIND = SimulationConfig(
+    chaos_us=2_500_000,
+    heights=1,
+    loss=0.1,
+    duplication=0.1,
+    delay_us=80_000,
+    delay_tail_us=1_500_000,
+    partition_every_us=700_000,
+    crashes=1,
+    aimed_crashes=2,
+    lock_crashes=1,
+    down_us=1_500_000,
+    lost_journals=1,
+    fsync_us=30_000,
+    execute_us=20_000,
+    clock_skew_us=0,
+    clock_steps=2,
+    submissions=8,
+)
+
 KEPT = [
     pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay"),
     pytest.param(6, NEWCOMER, id="blocks that overtake others blame nobody"),
     pytest.param(11, NEWCOMER, id="blocks that overtake others blame nobody, again"),
+    pytest.param(40340, GUARD_BEHIND, id="a guard that was raised knows it without the journal"),
     pytest.param(5785, EARLY_VOTE, id="a vote of the next height may be relayed before any commit"),
 ]
 

@@ -180,9 +180,7 @@ class Node:
         vote = self.guard.vote()
         if vote is not None and not any(r == VoteRecord(vote=vote) for r in self.written):
             self.written.append(VoteRecord(vote=vote))
-        for record in self.written:
-            if isinstance(record, VoteRecord):
-                self.guard = guard.raised(self.guard, record.vote, self.state.chain_id)
+        self.guard = guard.raised_by(self.guard, self.written, self.state.chain_id)
         self.machine.restore(self.written, last_commit)
 
     def _check(self, assembled: Assembled) -> str | None:

@@ -22,7 +22,7 @@ from catenet.chain.encoding import (
 )
 from catenet.chain.json_fields import JsonError, parse_object
 from catenet.chain.vote import Proposal, Vote, VoteType
-from catenet.types.records import Record, RejoinRecord
+from catenet.types.records import ProposalRecord, Record, RejoinRecord, VoteRecord
 
 NEVER = (1 << 63) - 1
 """A rejoin height that no chain reaches: nothing is signed."""
@@ -141,11 +141,27 @@ def signed(
     return state, done
 
 
-def raised(state: GuardState, vote: Vote, chain_id: str) -> GuardState:
-    """Return the state, raised to an own vote of the journal when that is newer (consensus.md 4, step 3)."""
-    if _place(vote) <= state.place:
+def raised(state: GuardState, item: Vote | Proposal, chain_id: str) -> GuardState:
+    """Return the state, raised to what the journal says was signed when that is newer."""
+    if _place(item) <= state.place:
         return state
-    return signed(vote, sign_bytes=vote.sign_bytes(chain_id), signature=vote.signature)[0]
+    return signed(item, sign_bytes=item.sign_bytes(chain_id), signature=item.signature)[0]
+
+
+def raised_by(state: GuardState, records: Iterable[Record], chain_id: str) -> GuardState:
+    """Return the state, raised to all that a journal holds of its own (consensus.md 4, step 3).
+
+    Whoever starts from it makes it durable before anything leaves: the journal may be lost next.
+    """
+    for record in records:
+        match record:
+            case VoteRecord(vote=vote):
+                state = raised(state, vote, chain_id)
+            case ProposalRecord(proposal=proposal):
+                state = raised(state, proposal.signed, chain_id)
+            case _:
+                pass
+    return state
 
 
 def names_its_place(state: GuardState, chain_id: str) -> bool:

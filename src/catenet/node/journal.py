@@ -12,7 +12,7 @@ from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PrivateKey
 from catenet.chain.state import ChainState
 from catenet.chain.vote import Vote, VoteType
-from catenet.core.guard import NEVER, GuardState, raised, rejoin_height
+from catenet.core.guard import NEVER, GuardState, raised_by, rejoin_height
 from catenet.node.signer import Signer
 from catenet.storage.guard_file import GuardFile, exported
 from catenet.storage.home import Home
@@ -128,11 +128,12 @@ def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
         records = [*records, *new]
     # Before the first signature, and after journal and guard exist: else a crash would look like a loss.
     home.note_signing(state.chain_id)
-    for record in records:
-        if isinstance(record, VoteRecord):
-            guard = raised(guard, record.vote, state.chain_id)
+    raised = raised_by(guard, records, state.chain_id)
+    if raised != guard:
+        # What the journal holds is said again by the first answer: the file must know of it without the journal.
+        safety.guard.write(raised.encode())
     barred = rejoin_height(records)
-    signer = Signer(key=key, chain_id=state.chain_id, state=guard, rejoin_height=barred)
+    signer = Signer(key=key, chain_id=state.chain_id, state=raised, rejoin_height=barred)
     was_lost = cut or bool(barred) or bool(marks)
     return Journal(home=home, safety=safety, records=records, signer=signer, was_lost=was_lost)
 

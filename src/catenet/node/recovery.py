@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from catenet.chain.encoding import DecodeError
 from catenet.chain.keys import PrivateKey, parse_key_file
 from catenet.chain.state import ChainState
-from catenet.core.guard import NEVER, GuardState, import_json, names_its_place, raised, rejoin_height
+from catenet.core.guard import NEVER, GuardState, import_json, names_its_place, raised_by, rejoin_height
 from catenet.node.journal import forgot_all, needs_operator, others_decide, was_cut
 from catenet.node.opening import read_genesis, read_key, stored_state
 from catenet.storage.guard_file import GuardFile, exported
@@ -31,7 +31,7 @@ from catenet.storage.safety import (
 )
 from catenet.storage.scan import segment_numbers
 from catenet.types.errors import Corrupt, InvalidInput, WrongState
-from catenet.types.records import Record, RejoinRecord, VoteRecord, standing
+from catenet.types.records import Record, RejoinRecord, standing
 from catenet.wire.records import decode_record, encode_record
 
 
@@ -247,8 +247,5 @@ def _guard_state(safety: Safety) -> GuardState:
 
 def _signed(safety: Safety, chain_id: str) -> tuple[GuardState, int]:
     """Return what was signed last, by the guard or by the journal, and up to which height nothing may be."""
-    state, records = _guard_state(safety), _records(safety)
-    for record in records:
-        if isinstance(record, VoteRecord):
-            state = raised(state, record.vote, chain_id)
-    return state, rejoin_height(records)
+    records = _records(safety)
+    return raised_by(_guard_state(safety), records, chain_id), rejoin_height(records)

@@ -34,6 +34,7 @@ KEY, *OTHERS = make_keys(4)
 FOUR = ChainState.genesis(make_genesis([KEY, *OTHERS]))
 ALONE = ChainState.genesis(make_genesis([KEY]))
 BLOCK = BlockID(hash=b"b" * 32, parts=PartSetHeader(total=1, hash=b"p" * 32))
+COMPACT = Compact(header=b"h", last_commit=b"", evidence=b"", manifest=())
 
 
 def vote(
@@ -49,6 +50,11 @@ def vote(
         index=0,
     )
     return guarded(item)[1]
+
+
+def proposal(height: int) -> Proposal:
+    item = Proposal(height=height, round=0, pol_round=-1, block_id=BLOCK, time_ns=5)
+    return replace(item, signature=KEY.sign(item.sign_bytes(CHAIN)))
 
 
 def guarded(item: Vote) -> tuple[GuardState, Vote]:
@@ -88,6 +94,30 @@ def test_a_guard_that_is_older_than_the_journal_is_raised(tmp_path: Path) -> Non
     assert isinstance(journal.signer.sign(vote(4, 1), kept.append), Signed)
     assert len(kept) == 1
     journal.close()
+
+
+@pytest.mark.parametrize("lost_guard", [False, True])
+def test_what_the_journal_raised_the_guard_to_outlives_the_journal(tmp_path: Path, lost_guard: bool) -> None:
+    home = home_with(tmp_path, journal=[vote(3), vote(4)], guard=vote(3))
+    if lost_guard:
+        home.guard.unlink()
+    # A life in which nothing is signed; what the journal holds is said again.
+    open_journal(home, state=FOUR, key=KEY).close()
+    shutil.rmtree(home.journal)
+    require_rejoin(home)
+
+
+def test_an_own_proposal_raises_the_guard_too(tmp_path: Path) -> None:
+    home = home_with(tmp_path, journal=[vote(3)], guard=vote(3))
+    append(home, ProposalRecord(proposal=ProposalMessage(signed=proposal(4), compact=COMPACT)))
+    for _ in range(2):
+        journal = open_journal(home, state=FOUR, key=KEY)
+        kept: list[bytes] = []
+        other = replace(proposal(4), pol_round=0, signature=b"")
+        assert isinstance(journal.signer.sign(vote(3, 1), kept.append), Refused)
+        assert isinstance(journal.signer.sign(other, kept.append), Refused)
+        assert isinstance(journal.signer.sign(vote(4), kept.append), Signed)
+        journal.close()
 
 
 def test_without_its_journal_a_home_signs_above_the_guard_only(tmp_path: Path) -> None:
@@ -249,9 +279,7 @@ def test_accepted_a_lost_block_is_given_up_and_no_step_is_signed_twice(tmp_path:
 
 def test_accepted_a_block_that_is_still_in_the_journal_is_decided_as_before(tmp_path: Path) -> None:
     home = home_with(tmp_path, journal=[], guard=LOCK)
-    signed_part = Proposal(height=4, round=0, pol_round=-1, block_id=BLOCK, time_ns=5)
-    compact = Compact(header=b"h", last_commit=b"", evidence=b"", manifest=())
-    append(home, ProposalRecord(proposal=ProposalMessage(signed=signed_part, compact=compact)))
+    append(home, ProposalRecord(proposal=ProposalMessage(signed=proposal(4), compact=COMPACT)))
     write_marks(home, frozenset({Mark.JOURNAL, Mark.FORK}))
     journal = open_journal(home, state=at_height(ALONE, 3), key=KEY)
     assert journal.records[-1] == VoteRecord(vote=LOCK)

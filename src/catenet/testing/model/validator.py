@@ -178,9 +178,7 @@ class Validator:
         last = self.slot.vote()
         if last is not None and VoteRecord(vote=last) not in self.records:
             self.records.append(VoteRecord(vote=last))
-        for record in self.records:
-            if isinstance(record, VoteRecord):
-                self.slot = guard.raised(self.slot, record.vote, scene.chain.chain_id)
+        self.slot = guard.raised_by(self.slot, self.records, scene.chain.chain_id)
         self.machine = Consensus(ConsensusConfig(), scene.chain, self.address, scene, scene.check, verify)
         self.machine.restore(self.records)
         self._remember()

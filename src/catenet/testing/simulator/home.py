@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from catenet.chain.keys import PrivateKey
-from catenet.core.guard import GuardState, raised, rejoin_height
+from catenet.core.guard import GuardState, raised_by, rejoin_height
 from catenet.node.outbox import Outbox
 from catenet.node.signer import Signer
 from catenet.testing.simulator.chain_store import ChainStore, MemoryState
@@ -31,13 +31,14 @@ def open_journal(
     for record in new:
         outbox.append(encode_record(record))
     records += new
-    for vote in votes:
-        state = raised(state, vote, chain_id)
+    raised = raised_by(state, records, chain_id)
+    if raised != state:
+        outbox.guard(raised.encode())
     address = key.public.address
     journals.opened(address, lost=lost)
     for record in records:
         journals.appended(address, record)
-    return records, Signer(key=key, chain_id=chain_id, state=state, rejoin_height=rejoin_height(records))
+    return records, Signer(key=key, chain_id=chain_id, state=raised, rejoin_height=rejoin_height(records))
 
 
 def back_up(disk: Disk, chain: ChainStore, state: MemoryState) -> Callable[[], None]:
