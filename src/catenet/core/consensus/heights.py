@@ -113,13 +113,14 @@ def _advance(ctx: Context, block_time_ns: int, commit: Commit) -> None:
 
 
 def enter(ctx: Context, following: HeightState, *, previous: HeightState | None) -> None:
-    """Begin a height: restore what is mine of it, take what came early, tell everybody (T1 for round 0)."""
+    """Begin a height: restore what is mine of it, take what came early (T1 for round 0)."""
     ctx.previous, ctx.hs = previous, following
     ctx.signatures.next_height()
     ctx.fetch = FetchState()
     restore.apply(ctx)
-    # G6: a peer that is ahead hands over the next committed block when it hears where I am.
-    liveness.broadcast_status(ctx)
+    if previous is None or previous.certificates or liveness.is_behind(ctx):
+        # G6: a peer that is ahead hands over the next committed block when it hears where I am.
+        liveness.broadcast_status(ctx)
     intake.take_future(ctx)
 
 

@@ -175,6 +175,11 @@ def _claims(ctx: Context) -> list[tuple[int, Address]]:
     return sorted(claims, reverse=True)
 
 
+def is_behind(ctx: Context) -> bool:
+    """Whether a connected peer has said that it is above this height."""
+    return bool(_claims(ctx))
+
+
 def _notice_behind(ctx: Context) -> None:
     """G9: a third of the power says it is three or more heights ahead: that is for block sync."""
     validators, now_us = ctx.hs.validators, ctx.now.mono_us
