@@ -45,8 +45,8 @@ EARLY_VOTE = SimulationConfig(
     traitors=("chaos",),
 )
 
-# A crash leaves a vote in the journal and not in the guard's file; later, before another is signed, the journal
-# is lost. What the guard was raised to at the start in between must have reached its file.
+# A crash leaves a vote in the journal and not in the guard's file; later, before another is signed, the
+# journal is lost. What the guard was raised to at the start in between must have reached its file.
 GUARD_BEHIND = SimulationConfig(
     chaos_us=2_500_000,
     heights=1,
@@ -67,11 +67,32 @@ GUARD_BEHIND = SimulationConfig(
     submissions=8,
 )
 
+# A node that lagged skips to a round with that round's certificate in hand: a restart goes on after it.
+KNOWN_END = SimulationConfig(
+    chaos_us=2_000_000,
+    heights=1,
+    loss=0.0,
+    duplication=0.02,
+    delay_us=2_000,
+    delay_tail_us=1_500_000,
+    partition_every_us=700_000,
+    crashes=0,
+    aimed_crashes=0,
+    lock_crashes=1,
+    down_us=1_500_000,
+    fsync_us=1_000,
+    execute_us=20_000,
+    propose_us=150_000,
+    submissions=6,
+    traitors=("have-liar",),
+)
+
 KEPT = [
     pytest.param(5067, UNSIGNED_LOCK, id="a lock that was never signed is not missed after a replay"),
     pytest.param(6, NEWCOMER, id="blocks that overtake others blame nobody"),
     pytest.param(11, NEWCOMER, id="blocks that overtake others blame nobody, again"),
     pytest.param(40340, GUARD_BEHIND, id="a guard that was raised knows it without the journal"),
+    pytest.param(42280, KNOWN_END, id="a round that was entered with its end in hand is over after a replay"),
     pytest.param(5785, EARLY_VOTE, id="a vote of the next height may be relayed before any commit"),
 ]
 

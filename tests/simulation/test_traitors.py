@@ -48,7 +48,7 @@ SEEDS_MAX = 30
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRAITORS))
 def test_a_traitor_acts_and_the_others_go_on(name: str) -> None:
-    config = replace(STORM, traitors=(name,), loss=0.05)
+    config = replace(STORM, traitors=(name,), loss=0.05, chaos_us=3_000_000, propose_us=300_000)
     acts: Counter[str] = Counter()
     penalties: list[str] = []
     evidence = 0

@@ -130,7 +130,7 @@ def open_journal(home: Home, *, state: ChainState, key: PrivateKey) -> Journal:
     home.note_signing(state.chain_id)
     raised = raised_by(guard, records, state.chain_id)
     if raised != guard:
-        # What the journal holds is said again by the first answer: the file must know of it without the journal.
+        # What the journal holds is said again: the file must know of it, also when the journal is lost next.
         safety.guard.write(raised.encode())
     barred = rejoin_height(records)
     signer = Signer(key=key, chain_id=state.chain_id, state=raised, rejoin_height=barred)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from time import monotonic
 
+from catenet.testing.simulator import codec
 from catenet.testing.simulator.config import Stall, Violation
 from catenet.testing.simulator.profile import schedule_of
 from catenet.testing.simulator.reached import KINDS
@@ -21,15 +22,15 @@ CHUNK = 10
 """Seeds that a worker takes at a time."""
 
 FLOORS: Mapping[str, int] = {
-    "heights": 3_000,
-    "late_rounds": 500,
-    "locked_rounds": 100,
-    "reproposals": 50,
-    "nil_precommits": 1_500,
-    "catch_ups": 5_000,
-    "syncs": 200,
+    "heights": 2_500,
+    "late_rounds": 1_000,
+    "locked_rounds": 300,
+    "reproposals": 150,
+    "nil_precommits": 3_000,
+    "catch_ups": 2_500,
+    "syncs": 150,
     "evidence": 100,
-    "set_changes": 150,
+    "set_changes": 200,
     "crashes": 1_500,
 }
 """How often a thousand seeds must come to each of the hard cases, at least."""
@@ -116,7 +117,8 @@ def prepare_worker() -> None:
 
 
 def _sweep() -> None:
-    """Collect garbage. What is left was imported or is cached: it is never looked at again."""
+    """Collect garbage. What is left was imported: it is never looked at again."""
+    codec.forget()
     gc.collect()
     gc.freeze()
 

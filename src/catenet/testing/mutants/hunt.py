@@ -40,6 +40,8 @@ def hunting_schedule(seed: int) -> SimulationConfig:
     draw = Chooser(seed ^ 0xA1)
     config = replace(
         STORM,
+        chaos_us=2_500_000,
+        submissions=8,
         loss=draw.pick((0.1, 0.25, 0.4)),
         delay_us=draw.pick((5_000, 60_000)),
         delay_tail_us=3_000_000,
@@ -49,6 +51,7 @@ def hunting_schedule(seed: int) -> SimulationConfig:
         aimed_crashes=draw.pick((0, 2, 6)),
         lock_crashes=draw.pick((0, 1, 3)),
         traitors=draw.pick(((), *[(name,) for name in HUNTERS])),
+        propose_us=draw.pick((1_000_000, 300_000)),
     )
     if config.traitors == ("turncoat",):
         # It decides itself what is lost: chance would only spoil its plan.

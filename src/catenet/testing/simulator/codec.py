@@ -11,8 +11,8 @@ from functools import lru_cache
 from catenet.types.messages import Message
 from catenet.wire import convert, records
 
-_KEPT = 4096
-"""More than a schedule has under way at any time."""
+_KEPT = 512
+"""More than is under way at any time; what lies around longer costs more than to read it again."""
 
 encode_record = lru_cache(_KEPT)(records.encode_record)
 decode_record = lru_cache(_KEPT)(records.decode_record)
@@ -23,6 +23,12 @@ decode_frame = lru_cache(_KEPT)(convert.decode_frame)
 def encode_frame(message: Message) -> bytes:
     """Return the frame of one message."""
     return convert.encode_frame(0, [message])
+
+
+def forget() -> None:
+    """Forget all: the next schedule has other messages."""
+    for cached in (encode_record, decode_record, encode_frame, decode_frame):
+        cached.cache_clear()
 
 
 def decode_frames(frames: Sequence[bytes]) -> list[Message]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from catenet.chain.vote import Proposal, Vote
+from catenet.core.consensus.io import ConsensusConfig
 from catenet.core.node import Node
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.keys import SimulatedKey
@@ -39,6 +40,11 @@ class Hand(Protocol):
     @property
     def chain_id(self) -> str:
         """The chain's name, which is signed."""
+        ...
+
+    @property
+    def settings(self) -> ConsensusConfig:
+        """The timers of all nodes."""
         ...
 
     @property

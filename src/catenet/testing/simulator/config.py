@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
+from catenet.core.config import CoreConfig
+from catenet.core.consensus.io import ConsensusConfig
 from catenet.types.errors import InvalidInput
 
 
@@ -56,6 +58,10 @@ class SimulationConfig:
     fsync_us: int = 2_000
     execute_us: int = 1_000
     """One call of the application."""
+    propose_us: int = 1_000_000
+    """How long every node waits for a proposal; for the rest of the votes a quarter of it."""
+    status_us: int = 500_000
+    """Time between two Status of a node while there is work."""
     clock_skew_us: int = 200_000
     """Clocks differ by up to this."""
     clock_drift_ppm: int = 0
@@ -72,6 +78,19 @@ class SimulationConfig:
     """Names out of `catenet.testing.traitors.TRAITORS`; who they are is chosen, never node 0."""
     events_max: int = 400_000
     """More events than this are a run without end."""
+
+    @property
+    def core(self) -> CoreConfig:
+        """The settings of every node."""
+        votes_us = self.propose_us // 4
+        return CoreConfig(
+            consensus=ConsensusConfig(
+                propose_us=self.propose_us,
+                prevote_us=votes_us,
+                precommit_us=votes_us,
+                resend_us=self.status_us,
+            )
+        )
 
 
 DEFAULTS: Mapping[str, object] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from catenet.chain.vote import Proposal, Vote
+from catenet.core.consensus.io import ConsensusConfig
 from catenet.core.node import Node
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.codec import encode_frame
@@ -41,6 +42,11 @@ class OwnHand:
     def chain_id(self) -> str:
         """The chain's name, which is signed."""
         return self._world.genesis.chain_id
+
+    @property
+    def settings(self) -> ConsensusConfig:
+        """The timers of all nodes."""
+        return self._world.config.core.consensus
 
     @property
     def core(self) -> Node:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from catenet.chain.vote import Proposal, Vote
-from catenet.core.config import CoreConfig
 from catenet.core.node import Node
 from catenet.node.handshake import shake_hands
 from catenet.node.outbox import Outbox
@@ -94,7 +93,7 @@ class Host:
     def _restore(self, records: Sequence[Record]) -> Node:
         state = shake_hands(self._app, self._world.genesis, self.chain)
         core = Node(
-            CoreConfig(),
+            self._world.config.core,
             state,
             address=self.address,
             window=self.chain,

@@ -23,6 +23,7 @@ from catenet.testing.simulator.config import Violation
 from catenet.testing.simulator.journals import Journals
 from catenet.testing.simulator.keys import verify
 from catenet.testing.simulator.reached import Reached
+from catenet.testing.simulator.undecided import undecided
 from catenet.types.effects import CommitBlock
 from catenet.types.ids import Address, TxId
 from catenet.types.messages import (
@@ -249,10 +250,13 @@ class Monitor:
                 self._fail(node, f"7: refuses a block of an honest proposer: {entry.header_fault}")
 
     def holds(self, node: bytes, core: Node, config: CoreConfig) -> None:
-        """A node is looked at. 13: what it holds is bounded; 7 again."""
+        """A node is looked at. 13: what it holds is bounded; 14: it decides what it can; 7 again."""
         too_much = excess(core, config)
         if too_much is not None:
             self._fail(node, f"13: holds {too_much}")
+        left = undecided(core)
+        if left is not None:
+            self._fail(node, f"14: does not decide {left}")
         self.judged(node, core.consensus.state)
 
     def commits(self, node: bytes, effect: CommitBlock) -> None:

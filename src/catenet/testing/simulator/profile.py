@@ -12,7 +12,7 @@ from catenet.testing.simulator.config import SimulationConfig
 from catenet.testing.traitors import TRAITORS
 
 STORM = SimulationConfig(
-    chaos_us=2_500_000,
+    chaos_us=1_800_000,
     calm_us=30_000_000,
     heights=2,
     loss=0.15,
@@ -23,17 +23,17 @@ STORM = SimulationConfig(
     crashes=0,
     aimed_crashes=0,
     down_us=1_500_000,
-    submissions=8,
+    submissions=5,
 )
 """What all schedules have in common."""
 
-LIKELY = ("chaos", "chaos", "hidden-lock", "hidden-lock", "double-voter")
+LIKELY = ("chaos", "chaos", "hidden-lock", "hidden-lock", "double-voter", "double-voter")
 """Traitors that are drawn more often than once: they break the rules that are hardest to break."""
 
 SEVENS = 10
 """Every how many seeds there are seven validators."""
 
-SEVENS_CHAOS_US = 2_000_000
+SEVENS_CHAOS_US = 1_200_000
 """How long chaos reigns over seven: they have more to say in less time."""
 
 
@@ -64,6 +64,8 @@ def _weather(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         clock_drift_ppm=draw.pick((0, 0, 20_000)),
         clock_steps=draw.pick((0, 0, 0, 2)),
         heights=draw.pick((1, 1, 2)),
+        propose_us=draw.pick((1_000_000, 300_000, 150_000)),
+        status_us=draw.pick((500_000, 1_000_000, 1_000_000)),
     )
     if draw.chance(0.15):
         # Who reaches one validator only waits half a minute for others before it signs.
@@ -98,7 +100,7 @@ def _crashes(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
 
 def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
     """Choose what else befalls the machines of honest validators, one kind a schedule."""
-    match draw.choose(7):
+    match draw.choose(9):
         case 0:
             return replace(config, powers=tuple([draw.between(1, 40) for _ in range(config.validators)]))
         case 1:
@@ -112,10 +114,6 @@ def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         case 5:
             return replace(config, rejections=0.3)
         case _:
-            return _joined(replace(config, power_changes=0.4))
-
-
-def _joined(config: SimulationConfig) -> SimulationConfig:
-    """Add a machine that comes later, with an empty home, and may be made a validator."""
-    powers = (10,) * config.validators
-    return replace(config, validators=config.validators + 1, powers=(*powers, 0))
+            # A machine that comes later, with an empty home, and may be made a validator.
+            powers = (*(10,) * config.validators, 0)
+            return replace(config, validators=len(powers), powers=powers, power_changes=0.4)

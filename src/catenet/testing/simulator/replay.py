@@ -40,15 +40,19 @@ def has_much_to_lose(host: Host) -> bool:
 
 
 def _compared(live: HeightState, again: HeightState) -> Sequence[tuple[str, object, object]]:
+    # A round that was entered with its certificate in hand is over for a restart (consensus.md 4, step 4).
+    latest = max(live.round, live.logged_cert_round + 1)
     pairs: list[tuple[str, object, object]] = [
         ("the own votes", _signed(live), _signed(again)),
         ("the own proposals", _proposed(live), _proposed(again)),
         ("the lock", live.locked, again.locked),
         ("the valid value", live.valid, again.valid),
-        ("the round is not later: it", again.round <= live.round, True),
+        ("the round is not later: it", again.round <= latest, True),
     ]
     if (live.round, VoteType.PREVOTE) in _signed(live):
-        pairs += [("the round", live.round, again.round), ("the step", live.step, again.step)]
+        pairs.append(("the round", latest, again.round))
+        if latest == live.round:
+            pairs.append(("the step", live.step, again.step))
     return pairs
 
 

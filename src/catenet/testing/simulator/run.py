@@ -4,7 +4,6 @@ from functools import partial
 
 from catenet.chain.genesis import Genesis, GenesisValidator
 from catenet.chain.state import ChainState
-from catenet.core.config import CoreConfig
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
 from catenet.testing.simulator.clients import Clients
@@ -22,18 +21,18 @@ from catenet.testing.simulator.story import Story
 from catenet.testing.simulator.world import EPOCH_NS, World
 from catenet.testing.traitors import TRAITORS
 
-SETTLE_US = 100_000
+SETTLE_US = 20_000
 """How often the run looks whether it has reached its goal."""
 
+
+JOIN_HEIGHT = 4
+"""Blocks that a newcomer finds: fewer it would be handed one by one (G6)."""
 
 LOOK_US = 1_000_000
 """How often the run looks whether a core holds too much."""
 
 REPLAYS_MAX = 2
 """How many cores of a run are compared with what their journals give: it takes as long as a restart."""
-
-CORE = CoreConfig()
-"""Of every node."""
 
 FAULTS = (ArithmeticError, AttributeError, AssertionError, LookupError, TypeError, ValueError)
 """What a bug in a core raises. A `Violation` is an AssertionError, too."""
@@ -87,6 +86,7 @@ class Simulation:
         self.config = config
         self.schedule = Schedule()
         self._chooser = chooser or Chooser(seed)
+        self._core = config.core
         genesis = make_genesis(config)
         conducts = self._choose_traitors()
         places = config.validators + sum(conduct.twins - 1 for conduct in conducts.values())
@@ -132,7 +132,10 @@ class Simulation:
         return {left.pop(self._chooser.choose(len(left))): TRAITORS[name]() for name in self.config.traitors}
 
     def _join(self, host: Host) -> None:
-        if not host.alive:
+        """Let a newcomer begin, when the others are so far ahead that it needs block sync."""
+        if max(other.chain.head for other in self._honest) < JOIN_HEIGHT:
+            self.schedule.after(SETTLE_US, partial(self._join, host))
+        elif not host.alive:
             host.start()
 
     def names(self) -> list[str]:
@@ -147,7 +150,7 @@ class Simulation:
         for index, host in enumerate(self._hosts):
             if index < len(powers) and not powers[index]:
                 # It comes with an empty home, and has no power until a transaction gives it some.
-                self.schedule.after(self.config.chaos_us * 2 // 3, partial(self._join, host))
+                self._join(host)
             else:
                 host.start()
         self._clients.start(self._hosts)
@@ -174,7 +177,7 @@ class Simulation:
         self._look_us = self.schedule.now_us + LOOK_US
         for host in self._honest:
             if host.alive:
-                self._monitor.holds(host.address, host.core, CORE)
+                self._monitor.holds(host.address, host.core, self._core)
                 if self._replays < REPLAYS_MAX and has_much_to_lose(host):
                     self._replay(host)
 
@@ -184,9 +187,11 @@ class Simulation:
         """Heal everything; return the height that everybody must reach."""
         self._network.end_chaos()
         for host in self._hosts:
-            self._faults.restart(host)
-        self._clients.calm(self._honest)
-        return max(host.chain.head for host in self._honest) + self.config.heights
+            if host.life:
+                self._faults.restart(host)
+        self._clients.calm([host for host in self._honest if host.life])
+        goal = max(host.chain.head for host in self._honest) + self.config.heights
+        return max(goal, JOIN_HEIGHT) if 0 in self.config.powers else goal
 
     def _recovered(self, goal: int) -> bool:
         """14: everybody gained heights; 10: what was promised is on everybody's chain."""

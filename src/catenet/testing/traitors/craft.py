@@ -9,6 +9,7 @@ from catenet.chain.commit import BlockID, Commit
 from catenet.chain.evidence import DuplicateVoteEvidence, decode_list, encode_list, list_hash
 from catenet.chain.header import Header
 from catenet.chain.vote import Proposal, Vote, VoteType
+from catenet.core.consensus import timers
 from catenet.core.consensus.state import HeightState
 from catenet.testing.simulator.conduct import Hand
 from catenet.types.batch import Compact, Inline
@@ -39,6 +40,11 @@ def vote(
             index=index,
         )
     )
+
+
+def wait_us(hand: Hand, base_us: int, round: int) -> int:
+    """Return how long a timer of a round runs that takes `base_us` in the first one."""
+    return timers.duration_us(base_us, round=round, level=0, cap_us=hand.settings.round_cap_us)
 
 
 def say(hand: Hand, peers: Sequence[int], message: Message) -> None:

@@ -13,7 +13,7 @@ from catenet.types.messages import Message, VoteMessage
 
 
 class DoubleVoter(Conduct):
-    """Votes twice in one step now and then."""
+    """Votes twice in every step."""
 
     def begin(self) -> None:
         """Know no other votes yet."""
@@ -24,13 +24,13 @@ class DoubleVoter(Conduct):
         if not isinstance(message, VoteMessage) or message.vote.is_nil:
             return (message,)
         other = VoteMessage(vote=self._other(message.vote))
-        match self.hand.chooser.choose(4):
-            case 1:
+        match self.hand.chooser.choose(3):
+            case 0:
                 return (other,)
-            case 2:
+            case 1:
                 return (other, message)
             case _:
-                return (message,)
+                return (message, other)
 
     def _other(self, vote: Vote) -> Vote:
         known = self._others.get(vote.signature)

@@ -9,13 +9,9 @@ from dataclasses import dataclass, replace
 
 from catenet.chain.commit import NIL
 from catenet.chain.vote import Vote, VoteType
-from catenet.core.consensus import timers
-from catenet.core.consensus.io import ConsensusConfig
 from catenet.testing.simulator.conduct import Conduct
 from catenet.testing.traitors import craft
 from catenet.types.messages import Found, FoundCompact, Message, ProposalMessage, Status, VoteMessage, VoteSet
-
-CONFIG = ConsensusConfig()
 
 
 @dataclass(slots=True)
@@ -75,9 +71,7 @@ class HiddenLock(Conduct):
         if not state.validators.two_thirds(sum([members[v.index].power for v in others])):
             return
         plan.shown = True
-        wait_us = timers.duration_us(
-            CONFIG.prevote_us, round=state.round, level=0, cap_us=CONFIG.round_cap_us
-        )
+        wait_us = craft.wait_us(self.hand, self.hand.settings.prevote_us, state.round)
         for_it = [v for v in others if v.block_id == plan.prevote.block_id]
         power = sum([members[v.index].power for v in for_it])
         mine = members[plan.prevote.index].power
@@ -108,9 +102,7 @@ class HiddenLock(Conduct):
             return ()
         if peer == plan.victim:
             self.hand.did("hid its proposal from some")
-        wait_us = timers.duration_us(
-            CONFIG.propose_us, round=signed.round, level=0, cap_us=CONFIG.round_cap_us
-        )
+        wait_us = craft.wait_us(self.hand, self.hand.settings.propose_us, signed.round)
         self.hand.after(wait_us // 2, lambda: self.hand.say(peer, message))
         return ()
 

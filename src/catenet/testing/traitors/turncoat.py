@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from catenet.chain.commit import BlockID
 from catenet.chain.vote import Vote, VoteType
-from catenet.core.consensus import timers
 from catenet.core.consensus.votes import Polka
 from catenet.testing.traitors import craft
-from catenet.testing.traitors.hidden_lock import CONFIG, HiddenLock
+from catenet.testing.traitors.hidden_lock import HiddenLock
 from catenet.types.batch import Compact
 from catenet.types.ids import Address
 from catenet.types.messages import Message, ProposalMessage, VoteMessage, VoteSet
@@ -67,10 +66,11 @@ class Turncoat(HiddenLock):
         proposer = craft.here(self.hand).proposer(round).address
         others = self.hand.others()
         lone = self.hand.chooser.pick([at for at in others if self.hand.address_of(at) != proposer])
-        wait_us = timers.duration_us(CONFIG.propose_us, round=round, level=0, cap_us=CONFIG.round_cap_us)
+        settings = self.hand.settings
+        wait_us = craft.wait_us(self.hand, settings.propose_us, round) + settings.prevote_us
         for other in others:
             if other != lone:
-                self.hand.darken(lone, other, wait_us + CONFIG.prevote_us)
+                self.hand.darken(lone, other, wait_us)
         return lone
 
     def _first(self, round: int) -> Polka | None:

@@ -6,9 +6,6 @@ and propose twice without meaning to: the classical way to make byzantine behavi
 
 from catenet.testing.simulator.conduct import Conduct
 
-SWITCH_US = 1_000_000
-"""Typical time between two changes of sides."""
-
 
 class Twin(Conduct):
     """One of two processes. The first of them says who hears which."""
@@ -30,4 +27,6 @@ class Twin(Conduct):
             with_second = hand.chooser.chance(0.5)
             hand.set_link(first, peer, open=not with_second)
             hand.set_link(second, peer, open=with_second)
-        hand.after(hand.chooser.between(SWITCH_US // 2, 2 * SWITCH_US), self._switch)
+        # About once a round.
+        typical_us = hand.settings.propose_us
+        hand.after(hand.chooser.between(typical_us // 2, 2 * typical_us), self._switch)
