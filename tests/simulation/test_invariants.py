@@ -1,4 +1,4 @@
-"""Invariants of consensus.md 10.2 that schedules do not break by themselves: 7, 9, 13, 15, 17."""
+"""Invariants of consensus.md 10.2 that schedules do not break by themselves: 7, 9, 13, 14, 15, 17."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ from catenet.apps.kv import KeyValue
 from catenet.chain.block import Block
 from catenet.chain.state import ChainState
 from catenet.core.config import CoreConfig
+from catenet.core.consensus import rules
 from catenet.testing.simulator.bounds import excess
 from catenet.testing.simulator.calls import Calls
 from catenet.testing.simulator.chooser import Chooser
@@ -25,6 +26,7 @@ from catenet.testing.simulator.run import make_genesis
 from catenet.testing.simulator.schedule import Schedule
 from catenet.testing.simulator.town import CALM, Nobody
 from catenet.testing.simulator.town import Town as BareTown
+from catenet.testing.simulator.undecided import undecided
 from catenet.testing.simulator.world import World
 from catenet.types.application import Application, BlockOutcome, FinalizeBlock
 from catenet.types.events import Level, Submitted
@@ -66,6 +68,19 @@ def test_13_is_asked_by_the_monitor() -> None:
     town.hosts[0].core.consensus._ctx.future_votes = {bytes([n]): [] for n in range(20)}
     with pytest.raises(Violation, match="13: holds 20 senders"):
         town.monitor.holds(town.hosts[0].address, town.hosts[0].core, CoreConfig())
+
+
+# 14
+
+
+def test_14_a_core_that_does_not_decide_what_it_could_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = busy_town()
+    host = town.hosts[0]
+    assert not town.reach(lambda: undecided(host.core) is not None, 1_000_000)
+    monkeypatch.setattr(rules, "RULES", [rule for rule in rules.RULES if rule is not rules.decide])
+    assert town.reach(lambda: undecided(host.core) is not None, 10_000_000)
+    with pytest.raises(Violation, match="14: does not decide block"):
+        town.monitor.holds(host.address, host.core, CoreConfig())
 
 
 # 9, second half
