@@ -22,13 +22,13 @@ CHUNK = 10
 """Seeds that a worker takes at a time."""
 
 FLOORS: Mapping[str, int] = {
-    "heights": 2_500,
+    "heights": 2_900,
     "late_rounds": 1_000,
     "locked_rounds": 300,
     "reproposals": 150,
     "nil_precommits": 3_000,
-    "catch_ups": 2_500,
-    "syncs": 150,
+    "catch_ups": 3_300,
+    "syncs": 170,
     "evidence": 100,
     "set_changes": 200,
     "crashes": 1_500,
