@@ -10,11 +10,14 @@ from catenet.chain.commit import NIL, BlockID, PartSetHeader
 from catenet.chain.encoding import DecodeError
 from catenet.chain.vote import Proposal, Vote, VoteType
 from catenet.core import guard
-from catenet.types.records import Record, RejoinRecord, VoteRecord
+from catenet.types.batch import Compact
+from catenet.types.messages import ProposalMessage
+from catenet.types.records import ProposalRecord, Record, RejoinRecord, VoteRecord
 from support.chain import make_keys
 
 KEY = make_keys(1)[0]
 CHAIN = "guarded"
+COMPACT = Compact(header=b"h", last_commit=b"", evidence=b"", manifest=())
 A = BlockID(hash=b"a" * 32, parts=PartSetHeader(total=1, hash=b"p" * 32))
 B = BlockID(hash=b"b" * 32, parts=PartSetHeader(total=1, hash=b"p" * 32))
 
@@ -116,6 +119,23 @@ def test_a_newer_journal_raises_the_guard_and_an_older_one_does_not() -> None:
     assert guard.raised(guard.GuardState(), done, CHAIN) == state
     newer, _ = sign(state, vote(round=2))
     assert guard.raised(newer, done, CHAIN) == newer
+
+
+def test_a_journal_raises_the_guard_to_the_newest_of_its_own_votes_and_proposals() -> None:
+    older, voted = sign(guard.GuardState(), vote())
+    newest, proposed = sign(older, proposal(round=2))
+    assert isinstance(voted, Vote)
+    assert isinstance(proposed, Proposal)
+    message = ProposalMessage(signed=proposed, compact=COMPACT, pol=None)
+    records: list[Record] = [
+        VoteRecord(vote=voted),
+        ProposalRecord(proposal=message),
+        RejoinRecord(height=0),
+        VoteRecord(vote=voted),
+    ]
+    assert guard.raised_by(guard.GuardState(), records, CHAIN) == newest
+    assert guard.raised_by(guard.GuardState(), records[:1], CHAIN) == older
+    assert guard.raised_by(newest, [], CHAIN) is newest
 
 
 def test_the_state_has_bytes() -> None:
