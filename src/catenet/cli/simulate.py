@@ -300,7 +300,7 @@ def mutants(names: tuple[str, ...], budget: int, jobs: int, as_json: bool) -> in
 
 @simulate.command(
     cls=Command,
-    examples=["catenet simulate model --traitor 3", "catenet simulate model --rounds 1 --crashes 2 --json"],
+    examples=["catenet simulate model --traitor 0", "catenet simulate model --rounds 1 --crashes 2 --json"],
     next_step="catenet simulate mutants",
 )
 @click.option(
@@ -320,8 +320,9 @@ def mutants(names: tuple[str, ...], budget: int, jobs: int, as_json: bool) -> in
 def model(rounds: int, traitor: int, values: int, crashes: int, budget: int, as_json: bool) -> int:
     """Drive four production cores through every schedule of one height, one of them byzantine.
 
-    A traitor with turn 3 votes only; with turn 0 or 1 it proposes, and two rounds then take long: the budget
-    ends the search, and the answer says that it is not complete. Fails (exit 4) on a broken invariant.
+    A traitor with turn 3 votes only; with turn 0 or 1 it also proposes, and two rounds then take minutes.
+    Where the budget ends the search, the answer says that it is not complete. Fails (exit 4) on a broken
+    invariant.
     """
     from catenet.testing.model.config import ModelConfig
     from catenet.testing.model.explore import explore
