@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 from pathlib import Path
@@ -39,6 +40,9 @@ def start(home: Path, values: tuple[str, ...], with_parent: int | None) -> None:
 
 
 def _run(home: Path, config: NodeConfig) -> int:
+    # What is imported stays, and the garbage collector need not search it: during a full collection
+    # everything waits, for 100 to 180 ms with all that, for 20 to 70 ms without.
+    gc.disable()
     # gRPC's core reads its TLS settings once, at its import: they are set before anything imports it.
     from catenet.wire import tls_floor
 
@@ -47,6 +51,8 @@ def _run(home: Path, config: NodeConfig) -> int:
 
     from catenet.node.assemble import run_node
 
+    gc.freeze()
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run_node(home, config=config))
 
