@@ -78,7 +78,9 @@ def _betrayed(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
     names = sorted([*TRAITORS, *LIKELY])
     most = (config.validators - 1) // 3
     chosen = tuple([draw.pick(names) for _ in range(draw.between(1, most))])
-    return replace(config, traitors=chosen, power_changes=draw.pick((0.0, 0.0, 0.3)))
+    config = replace(config, traitors=chosen, power_changes=draw.pick((0.0, 0.0, 0.3)))
+    # With a traitor, who is not there yet must have no power: two of five are more than a set can bear.
+    return replace(_joined(config), power_changes=0.0) if draw.chance(0.06) else config
 
 
 def _crashes(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
@@ -100,7 +102,7 @@ def _crashes(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
 
 def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
     """Choose what else befalls the machines of honest validators, one kind a schedule."""
-    match draw.choose(9):
+    match draw.choose(8):
         case 0:
             return replace(config, powers=tuple([draw.between(1, 40) for _ in range(config.validators)]))
         case 1:
@@ -114,6 +116,10 @@ def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         case 5:
             return replace(config, rejections=0.3)
         case _:
-            # A machine that comes later, with an empty home, and may be made a validator.
-            powers = (*(10,) * config.validators, 0)
-            return replace(config, validators=len(powers), powers=powers, power_changes=0.4)
+            return _joined(config)
+
+
+def _joined(config: SimulationConfig) -> SimulationConfig:
+    """Let a machine come later, with an empty home: it syncs, and may be made a validator."""
+    powers = (*(10,) * config.validators, 0)
+    return replace(config, validators=len(powers), powers=powers, power_changes=0.4)
