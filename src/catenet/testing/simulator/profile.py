@@ -80,7 +80,7 @@ def _betrayed(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
     chosen = tuple([draw.pick(names) for _ in range(draw.between(1, most))])
     config = replace(config, traitors=chosen, power_changes=draw.pick((0.0, 0.0, 0.3)))
     # With a traitor, who is not there yet must have no power: two of five are more than a set can bear.
-    return replace(_joined(config), power_changes=0.0) if draw.chance(0.06) else config
+    return _joined(config, power_changes=0.0) if draw.chance(0.06) else config
 
 
 def _crashes(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
@@ -116,10 +116,10 @@ def _machines(draw: Chooser, config: SimulationConfig) -> SimulationConfig:
         case 5:
             return replace(config, rejections=0.3)
         case _:
-            return _joined(config)
+            return _joined(config, power_changes=0.4)
 
 
-def _joined(config: SimulationConfig) -> SimulationConfig:
-    """Let a machine come later, with an empty home: it syncs, and may be made a validator."""
+def _joined(config: SimulationConfig, *, power_changes: float) -> SimulationConfig:
+    """Let a machine come later, with an empty home: it syncs, and may be given power."""
     powers = (*(10,) * config.validators, 0)
-    return replace(config, validators=len(powers), powers=powers, power_changes=0.4)
+    return replace(config, validators=len(powers), powers=powers, power_changes=power_changes)
